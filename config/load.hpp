@@ -1,0 +1,37 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+
+namespace rotagate::config {
+
+/// One mistake (or one warning) in a configuration file.
+struct Issue {
+    std::string file;
+    int line = 0;    ///< from 1; 0 where the file as a whole is meant
+    int column = 0;  ///< from 1
+    std::string message;
+
+    std::string text() const;  ///< "FILE:LINE:COLUMN: message"
+};
+
+/// What a file says: the configuration, or every mistake in it at once.
+struct Loaded {
+    Config config;
+    std::vector<Issue> errors;    ///< empty: `config` can be used
+    std::vector<Issue> warnings;  ///< it can be used, but the operator should know
+    bool ok() const { return errors.empty(); }
+};
+
+/// Reads a configuration file, its relative paths taken from the file's folder, and checks it, the rules between
+/// settings and the files that it names included.
+Loaded load_file(const std::filesystem::path& file);
+
+/// The same from text, for tests and fuzzing. @param name stands for the file in messages and for its folder.
+/// @param check_files whether the files that it names must exist and be safe
+Loaded load_text(const std::string& yaml, const std::filesystem::path& name, bool check_files);
+
+}  // namespace rotagate::config
