@@ -1,0 +1,31 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <boost/container/small_vector.hpp>
+
+#include "config/config.hpp"
+#include "proxy/message.hpp"
+
+namespace rotagate::proxy {
+
+/// What the Cookie fields of a request hold (several fields, or HTTP/2 crumbs, count as one joined with "; ").
+struct RequestCookies {
+    boost::container::small_vector<std::string_view, 2> sessions;  ///< values of the session cookie's name, in order
+    std::optional<std::string_view> others;  ///< what the app gets, byte for byte but for the session cookie; none: no field
+};
+
+/// @param at_most  values of the session cookie beyond this many are cut out too, but not looked at
+RequestCookies split_cookies(const Fields& fields, std::string_view session_name, Arena& arena, std::size_t at_most = 16);
+
+/// Whether a Set-Cookie value of an app names the session cookie: such a field is dropped.
+bool sets_cookie(std::string_view set_cookie, std::string_view name);
+
+/// The Set-Cookie value for a sealed cookie. @param max_age  seconds, at least 1
+std::string set_session_cookie(const config::Cookie& cookie, std::string_view sealed, long max_age);
+/// The Set-Cookie value that deletes it.
+std::string delete_session_cookie(const config::Cookie& cookie);
+
+}  // namespace rotagate::proxy
