@@ -1,0 +1,77 @@
+"""Fixtures of the system tests. Every gateway is stopped by SIGTERM and must end well, without a sanitizer's report."""
+
+import contextlib
+import shutil
+
+import pytest
+
+pytest.register_assert_rewrite("harness.site", "harness.browser", "harness.gateway", "harness.deadlines")
+
+from harness.certificates import Certificates
+from harness.gateway import Gateway, merged, rotagate, standard_config
+from harness.site import Site
+from harness.upstream import RecordingUpstream
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory) -> Certificates:
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def cookie_key(tmp_path_factory):
+    key = tmp_path_factory.mktemp("keys") / "cookie.key"
+    made = rotagate("keygen", "--out", key)
+    assert made.returncode == 0, made.stderr
+    return key
+
+
+class Sites:
+    """Makes gateways with an app behind each; closes them all, and tells every failure."""
+
+    def __init__(self, stack: contextlib.ExitStack, new_folder, certificates, cookie_key):
+        self._stack, self._new_folder = stack, new_folder
+        self._certificates, self._key = certificates, cookie_key
+
+    def app(self, **options) -> RecordingUpstream:
+        app = RecordingUpstream(**options)
+        self._stack.callback(app.close)
+        return app
+
+    def config(self, app: RecordingUpstream, **changes) -> dict:
+        folder = self._new_folder()
+        return merged(standard_config(folder, self._certificates, self._key, [app.address]), changes) | {
+            "folder": folder}
+
+    def __call__(self, app: RecordingUpstream | None = None, **changes) -> Site:
+        """Starts a gateway with the standard configuration, `changes` laid over it."""
+        app = app or self.app()
+        config = self.config(app, **changes)
+        folder = config.pop("folder")
+        site = Site(Gateway(folder, config, self._certificates.bundle), app)
+        self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        self._stack.callback(site.close)
+        return site
+
+
+def _sites(tmp_path_factory, certificates, cookie_key):
+    with contextlib.ExitStack() as stack:
+        yield Sites(stack, lambda: tmp_path_factory.mktemp("gateway"), certificates, cookie_key)
+
+
+@pytest.fixture
+def new_site(tmp_path_factory, certificates, cookie_key):
+    """Makes sites that live for one test."""
+    yield from _sites(tmp_path_factory, certificates, cookie_key)
+
+
+@pytest.fixture(scope="module")
+def module_sites(tmp_path_factory, certificates, cookie_key):
+    """Makes sites that live for one file of tests."""
+    yield from _sites(tmp_path_factory, certificates, cookie_key)
+
+
+@pytest.fixture(scope="module")
+def site(module_sites) -> Site:
+    """The standard gateway of a file of tests."""
+    return module_sites()

@@ -1,0 +1,127 @@
+"""A browser as far as sessions go: one cookie jar, several connections."""
+
+import threading
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from harness import http1
+from harness.gateway import COOKIE, Gateway
+
+
+@dataclass
+class SetCookie:
+    name: str
+    value: str
+    attributes: dict[str, str]  # names in lower case; flags have an empty value
+
+    @property
+    def deletes(self) -> bool:
+        return self.attributes.get("max-age") == "0"
+
+    @staticmethod
+    def parse(text: str) -> "SetCookie":
+        pair, *attributes = [part.strip() for part in text.split(";")]
+        name, _, value = pair.partition("=")
+        split = [attribute.partition("=") for attribute in attributes]
+        return SetCookie(name, value, {key.lower(): content for key, _, content in split})
+
+
+def set_cookies(response: http1.Response, name: str = COOKIE) -> list[SetCookie]:
+    """What an answer sets or deletes under that name."""
+    return [cookie for cookie in map(SetCookie.parse, response.all("Set-Cookie")) if cookie.name == name]
+
+
+def session_cookie(response: http1.Response) -> SetCookie:
+    """The one session cookie that the answer sets."""
+    found = set_cookies(response)
+    assert len(found) == 1 and not found[0].deletes, f"{response.status}: Set-Cookie {response.all('Set-Cookie')}"
+    return found[0]
+
+
+def asked(target: str, headers: dict | None = None, **wishes) -> str:
+    """A target whose query asks the echoing app for an answer: headers, status=, body=."""
+    parts = [f"{name}={quote(str(value), safe='')}" for name, value in wishes.items()]
+    parts += ["header=" + quote(f"{name}: {value}", safe="", encoding="latin-1")
+              for name, value in (headers or {}).items()]
+    return target + ("?" + "&".join(parts) if parts else "")
+
+
+class Browser:
+    """Keeps the cookie that it received last, and idle connections for reuse. Safe for several threads."""
+
+    def __init__(self, gateway: Gateway, host: str = "example.test", cookie: str | None = None):
+        self.gateway, self.host, self.cookie = gateway, host, cookie
+        self._idle = []
+        self._lock = threading.Lock()
+
+    def fetch(self, method: str, target: str, headers: dict | None = None, body: bytes = b"") -> http1.Response:
+        with self._lock:
+            client = self._idle.pop() if self._idle else None
+        client = client or self.gateway.client(server_name=self.host)
+        response = client.request(method, target, self._with_cookie(headers), body)
+        self.receive(response)
+        if response.closes:
+            client.close()
+        else:
+            with self._lock:
+                self._idle.append(client)
+        return response
+
+    def get(self, target: str, headers: dict | None = None) -> http1.Response:
+        return self.fetch("GET", target, headers)
+
+    def _with_cookie(self, headers: dict | None) -> dict:
+        own = {"Cookie": self.cookie_header} if self.cookie else {}
+        return own | (headers or {})
+
+    @property
+    def cookie_header(self) -> str:
+        return f"{COOKIE}={self.cookie}"
+
+    def receive(self, response: http1.Response) -> None:
+        with self._lock:
+            for cookie in set_cookies(response):
+                self.cookie = None if cookie.deletes else cookie.value
+
+    def copy(self) -> "Browser":
+        """Another machine that got hold of the same cookie."""
+        return Browser(self.gateway, self.host, self.cookie)
+
+    # ---- what the echoing app is asked to do ----------------------------------------------------------------------
+
+    def login(self, user: str, org: str | None = None, permanent: bool = False, data: str | None = None,
+              path: str = "/login") -> http1.Response:
+        headers = {"X-Session-User": user.encode().decode("latin-1")}
+        if org:
+            headers["X-Session-Org"] = org.encode().decode("latin-1")
+        if permanent:
+            headers["X-Session-Permanent"] = "true"
+        if data:
+            headers["X-Session-Data"] = data
+        response = self.get(asked(path, headers))
+        assert response.status == 200 and self.cookie, f"login of {user}: {response}"
+        return response
+
+    def logout(self, what: str = "session") -> http1.Response:
+        return self.get(asked("/control/logout", {"X-Session-End": what}))
+
+    def user(self, target: str = "/account") -> str | None:
+        """Who the app takes this browser's user for; none: the gateway refused."""
+        response = self.get(target)
+        if response.status == 401:
+            return None
+        assert response.status == 200, response
+        return app_saw(response).one("X-User-Id")
+
+    def close(self) -> None:
+        with self._lock:
+            for client in self._idle:
+                client.close()
+            self._idle.clear()
+
+
+def app_saw(response: http1.Response) -> http1.Request:
+    """The request as the echoing app received it."""
+    seen = response.json()
+    return http1.Request(seen["method"], seen["target"], [tuple(pair) for pair in seen["headers"]], None,
+                         seen["body"].encode("latin-1"), True, seen["connection"])

@@ -1,0 +1,80 @@
+"""A client that sends bytes exactly as they are given, and reads answers strictly."""
+
+import socket
+import ssl
+
+from harness import http1
+from harness.deadlines import PATIENCE
+
+
+def connect(address: tuple[str, int], patience: float = PATIENCE, receive_buffer: int = 0) -> socket.socket:
+    sock = socket.socket()
+    sock.settimeout(patience)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if receive_buffer:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    sock.connect(address)
+    return sock
+
+
+class RawClient:
+    """One connection. Every read fails with TimeoutError after `patience` seconds without a byte."""
+
+    def __init__(self, address: tuple[str, int], trust=None, server_name: str | None = "example.test",
+                 patience: float = PATIENCE, receive_buffer: int = 0):
+        """@param trust  the authorities' file; none: plain HTTP. @param server_name  for SNI; none: without SNI."""
+        self.sock = connect(address, patience, receive_buffer)
+        self.host = server_name or "example.test"
+        if trust:
+            context = ssl.create_default_context(cafile=str(trust))
+            context.check_hostname = server_name is not None
+            context.set_alpn_protocols(["http/1.1"])
+            self.sock = context.wrap_socket(self.sock, server_hostname=server_name)
+        self.reader = http1.Reader(self.sock)
+
+    def send(self, data: bytes) -> "RawClient":
+        """A gateway that has closed meanwhile shows when the answer is read, not here."""
+        try:
+            self.sock.sendall(data)
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            pass
+        return self
+
+    def read_response(self, to_head: bool = False) -> http1.Response:
+        return http1.read_response(self.reader, to_head)
+
+    def request(self, method: str, target: str, headers=None, body: bytes = b"", host: str | None = None):
+        self.send(http1.request_bytes(method, target, headers, body, host or self.host))
+        return self.read_response(to_head=method == "HEAD")
+
+    def get(self, target: str, headers=None, host: str | None = None) -> http1.Response:
+        return self.request("GET", target, headers, host=host)
+
+    def read_until_close(self) -> bytes:
+        """All bytes up to the end of the connection; TimeoutError if the gateway keeps it open."""
+        return self.reader.until_close()
+
+    def is_closed(self) -> bool:
+        """Whether the gateway ends the connection now, without another byte."""
+        try:
+            return self.read_until_close() == b""
+        except TimeoutError:
+            return False
+
+    def finish_sending(self) -> None:
+        """Half-closes a plain connection."""
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Drops the connection the rude way, by RST."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.close()
+
+    def close(self) -> None:
+        self.sock.close()
+
+    def __enter__(self) -> "RawClient":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()

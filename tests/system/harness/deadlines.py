@@ -1,0 +1,33 @@
+"""Waiting, always with an end. Times are seconds."""
+
+import os
+import time
+
+
+def _scale() -> float:
+    """How much slower than a release build everything is: sanitizers cost a factor."""
+    named = os.environ.get("ROTAGATE_TIMEOUT_SCALE")
+    if named:
+        return float(named)
+    build = os.environ.get("ROTAGATE_BUILD", "")
+    return 4.0 if "asan" in build or "tsan" in build else 1.0
+
+
+SCALE = _scale()
+PATIENCE = 10 * SCALE  # of whatever should happen at once
+
+
+def poll(condition, what: str, patience: float = PATIENCE):
+    """Returns the first true value of condition(); fails with `what` when it never comes."""
+    deadline = time.monotonic() + patience
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {patience:g} s: {what}"
+        time.sleep(0.005)
+
+
+def wait_for_protocol_time(seconds: float) -> None:
+    """Lets time pass that the protocol itself speaks of (a grace, a lifetime), never to be lucky with a race."""
+    time.sleep(seconds)
