@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,7 +19,9 @@ struct HeadError {
 
 /// Looks for the end of a head in what has arrived so far.
 /// @param scanned  in: bytes that were looked at before (0 at first); out: bytes that need not be looked at again
-/// @return the head's length including its empty line; 0: more is needed; or an error (a bare LF, a bare CR, a NUL, ...)
+/// @return the head's length including its empty line; 0: more is needed; or an error that shows before the head is
+///         complete: a bare LF, a second empty line before it, a first byte that begins no HTTP message. What is wrong
+///         within a line (a bare CR, a NUL, ...) is left to the parser.
 struct Scan {
     std::size_t length = 0;
     std::optional<HeadError> error;
@@ -54,9 +57,20 @@ public:
     Piece next(std::string_view input);
 
 private:
-    enum class State { size_start, size, extension, size_lf, data, data_cr, data_lf, trailer_start, trailer, trailer_lf, end_lf, done };
-    State state_ = State::size_start;
-    std::uint64_t left_ = 0;
+    enum class State {
+        size, extension, size_lf,
+        data, data_cr, data_lf,
+        trailer_start, trailer_name, trailer_value, trailer_lf, end_lf,
+        done, bad,
+    };
+    State step(char c);
+    State size_digit(char c);
+    State after_size(char c);
+    State extension_byte(char c);
+    State trailer_byte(char c);
+
+    State state_ = State::size;
+    std::uint64_t left_ = 0;  ///< of the chunk's size, while it is read, and of its data
     unsigned digits_ = 0;
     std::size_t extension_bytes_ = 0, body_extension_bytes_ = 0, trailer_bytes_ = 0;
 };

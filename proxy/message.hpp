@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory_resource>
 #include <optional>
 #include <string>
@@ -16,9 +18,9 @@ namespace rotagate::proxy {
 enum class Known : std::uint8_t {
     other,
     connection, keep_alive, proxy_connection, te, trailer, transfer_encoding, upgrade, http2_settings,  // hop-by-hop
-    proxy_authenticate, proxy_authorization, proxy_authentication_info,
+    proxy_authenticate, proxy_authorization, proxy_authentication_info,                                 // the last of them
     content_length, expect, host, cookie, set_cookie, location, cache_control, accept, date, server, via,
-    sec_fetch_mode, sec_fetch_site, origin, authorization, refresh, content_location,
+    sec_fetch_mode, sec_fetch_site, origin, authorization, refresh, content_location, clear_site_data,
     x_user_id, x_user_org, x_session,                                         // ours; x_session is every x-session-*
     forwarded, x_forwarded, x_request_id, x_real_ip,                          // x_forwarded is every x-forwarded-*
     never_forwarded,   // Proxy, X-Original-URL, X-Rewrite-URL, Remote-User, Client-IP and the like (SECURITY I3)
@@ -69,6 +71,8 @@ public:
         text.copy(copy, text.size());
         return {copy, text.size()};
     }
+    /// The parts behind one another, in text that lives as long as the arena.
+    std::string_view join(std::initializer_list<std::string_view> parts);
     void clear() { memory_.release(); }
 
 private:

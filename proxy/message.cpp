@@ -1,0 +1,176 @@
+#include "proxy/message.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "proxy/grammar.hpp"
+
+namespace rotagate::proxy {
+namespace {
+
+/// How names that merely fold to this one are taken.
+enum class Variants : std::uint8_t {
+    pass,      ///< they are other names, of no concern
+    misspelt,  ///< Known::misspelt
+    alike,     ///< the same entry: the name is refused in every spelling
+};
+using enum Variants;
+
+struct Name {
+    std::string_view folded;
+    Known known;
+    Variants variants = pass;
+};
+
+constexpr Name names[] = {
+    {"connection", Known::connection, misspelt},
+    {"keep-alive", Known::keep_alive, misspelt},
+    {"proxy-connection", Known::proxy_connection, misspelt},
+    {"te", Known::te, misspelt},
+    {"trailer", Known::trailer, misspelt},
+    {"transfer-encoding", Known::transfer_encoding, misspelt},
+    {"upgrade", Known::upgrade, misspelt},
+    {"http2-settings", Known::http2_settings, misspelt},
+    {"proxy-authenticate", Known::proxy_authenticate, misspelt},
+    {"proxy-authorization", Known::proxy_authorization, misspelt},
+    {"proxy-authentication-info", Known::proxy_authentication_info, misspelt},
+    {"content-length", Known::content_length, misspelt},
+    {"expect", Known::expect, misspelt},
+    {"host", Known::host, misspelt},
+    {"cookie", Known::cookie, misspelt},
+    {"set-cookie", Known::set_cookie, misspelt},
+    {"location", Known::location},
+    {"cache-control", Known::cache_control},
+    {"accept", Known::accept},
+    {"date", Known::date},
+    {"server", Known::server},
+    {"via", Known::via},
+    {"sec-fetch-mode", Known::sec_fetch_mode},
+    {"sec-fetch-site", Known::sec_fetch_site},
+    {"origin", Known::origin},
+    {"authorization", Known::authorization},
+    {"refresh", Known::refresh},
+    {"content-location", Known::content_location},
+    {"clear-site-data", Known::clear_site_data},
+    {"x-user-id", Known::x_user_id, misspelt},
+    {"x-user-org", Known::x_user_org, misspelt},
+    {"forwarded", Known::forwarded, misspelt},
+    {"x-request-id", Known::x_request_id, misspelt},
+    // What proxies tell about the client's address: a trusted one may, nobody else.
+    {"x-real-ip", Known::x_real_ip, misspelt},
+    {"x-client-ip", Known::x_real_ip, misspelt},
+    {"true-client-ip", Known::x_real_ip, misspelt},
+    {"x-cluster-client-ip", Known::x_real_ip, misspelt},
+    {"cf-connecting-ip", Known::x_real_ip, misspelt},
+    {"x-original-forwarded-for", Known::x_real_ip, misspelt},
+    {"x-original-host", Known::x_real_ip, misspelt},
+    // What makes an app serve another path, another user or through another proxy than was decided here.
+    {"proxy", Known::never_forwarded, alike},
+    {"x-original-url", Known::never_forwarded, alike},
+    {"x-original-uri", Known::never_forwarded, alike},
+    {"x-rewrite-url", Known::never_forwarded, alike},
+    {"remote-user", Known::never_forwarded, alike},
+    {"x-remote-user", Known::never_forwarded, alike},
+    {"client-ip", Known::never_forwarded, alike},
+    // What caches obey rather than Cache-Control (RFC 9213, W3C Edge Architecture, Akamai, nginx).
+    {"cdn-cache-control", Known::shared_cache},
+    {"surrogate-control", Known::shared_cache},
+    {"edge-control", Known::shared_cache},
+    {"x-accel-expires", Known::shared_cache},
+};
+
+constexpr std::size_t longest_name = 40;
+constexpr std::string_view session_prefix = "x-session-", forwarded_prefix = "x-forwarded-";
+constexpr std::string_view cdn_suffix = "-cdn-cache-control";
+
+constexpr std::uint8_t hash(const char* text, std::size_t size) {
+    return static_cast<std::uint8_t>(size * 7 + static_cast<unsigned char>(text[0]) * 3 +
+                                     static_cast<unsigned char>(text[size - 1]) * 29 +
+                                     static_cast<unsigned char>(text[size / 2]) * 11);
+}
+
+/// Positions in `names` plus one, by hash with linear probing; 0: free.
+constexpr auto slots = [] {
+    std::array<std::uint8_t, 256> table{};
+    for (std::size_t i = 0; i < std::size(names); ++i) {
+        std::uint8_t slot = hash(names[i].folded.data(), names[i].folded.size());
+        while (table[slot] != 0) ++slot;
+        table[slot] = static_cast<std::uint8_t>(i + 1);
+    }
+    return table;
+}();
+
+constexpr unsigned char odd = 0x80;  ///< marks what the fold rule changed, beyond letter case
+constexpr auto fold_table = [] {
+    std::array<unsigned char, 256> table{};
+    for (unsigned c = 0; c < 256; ++c) {
+        const bool upper = c >= 'A' && c <= 'Z', lower = c >= 'a' && c <= 'z', digit = c >= '0' && c <= '9';
+        table[c] = static_cast<unsigned char>(upper ? c | 0x20 : (lower || digit || c == '-') ? c : '-' | odd);
+    }
+    return table;
+}();
+
+/// Folds into `out`, and tells whether the name was spelt that way.
+bool fold(std::string_view name, char* out) {
+    unsigned char seen = 0;
+    for (const char c : name) {
+        const unsigned char folded = fold_table[static_cast<unsigned char>(c)];
+        seen |= folded;
+        *out++ = static_cast<char>(folded & ~odd);
+    }
+    return (seen & odd) == 0;
+}
+
+/// Names that are longer than any of ours: only those that begin like a family of ours matter.
+Known classify_long(std::string_view name) {
+    char buffer[longest_name];
+    fold(name.substr(0, longest_name), buffer);
+    const std::string_view folded(buffer, longest_name);
+    if (folded.starts_with(session_prefix) || folded.starts_with(forwarded_prefix)) return Known::misspelt;
+    return same_name(name.substr(name.size() - cdn_suffix.size()), cdn_suffix) ? Known::shared_cache : Known::other;
+}
+
+}  // namespace
+
+Known classify(std::string_view name) {
+    if (name.empty()) return Known::other;
+    if (name.size() > longest_name) return classify_long(name);
+    char buffer[longest_name];
+    const bool exact = fold(name, buffer);
+    const std::string_view folded(buffer, name.size());
+    if (folded[0] == 'x') {
+        if (folded.starts_with(session_prefix)) return exact ? Known::x_session : Known::misspelt;
+        if (folded.starts_with(forwarded_prefix)) return exact ? Known::x_forwarded : Known::misspelt;
+    }
+    for (std::uint8_t slot = hash(buffer, name.size()); slots[slot] != 0; ++slot) {
+        const Name& entry = names[slots[slot] - 1];
+        if (entry.folded != folded) continue;
+        if (exact || entry.variants == alike) return entry.known;
+        return entry.variants == misspelt ? Known::misspelt : Known::other;
+    }
+    return exact && folded.ends_with(cdn_suffix) ? Known::shared_cache : Known::other;
+}
+
+bool same_name(std::string_view a, std::string_view b) {
+    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
+               return x == y || grammar::lower(x) == grammar::lower(y);
+           });
+}
+
+std::optional<std::string_view> find(const Fields& fields, Known known) {
+    const auto found = std::find_if(fields.begin(), fields.end(), [&](const Field& f) { return f.known == known; });
+    if (found == fields.end()) return std::nullopt;
+    return found->value;
+}
+
+std::string_view Arena::join(std::initializer_list<std::string_view> parts) {
+    std::size_t size = 0;
+    for (const auto part : parts) size += part.size();
+    if (size == 0) return {};
+    char* const text = static_cast<char*>(memory_.allocate(size, 1));
+    char* end = text;
+    for (const auto part : parts) end += part.copy(end, part.size());
+    return {text, size};
+}
+
+}  // namespace rotagate::proxy
