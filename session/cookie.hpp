@@ -18,7 +18,7 @@ struct SessionCookie {
 };
 
 /// Seals cookies so that they can be neither read nor forged, and opens them. One per event loop: not thread-safe,
-/// since it keeps keyed cipher contexts and a block of random bytes.
+/// since it keeps keyed cipher contexts and counts nonces.
 class CookieSealer {
 public:
     /// The largest cookie value that open() looks at. Source: RFC 6265 section 6.1.
