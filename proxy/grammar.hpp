@@ -27,6 +27,10 @@ inline constexpr CharSet token_chars = char_set([](unsigned c) {
 inline constexpr CharSet value_chars = char_set([](unsigned c) { return c == '\t' || (c >= 0x20 && c != 0x7f); });
 inline constexpr CharSet target_chars = char_set([](unsigned c) { return c > 0x20 && c != 0x7f; });
 
+/// RFC 3986 section 2.3
+inline constexpr CharSet unreserved =
+    char_set([](unsigned c) { return is_alnum(c) || c == '-' || c == '.' || c == '_' || c == '~'; });
+
 constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
 
 /// 0 to 15; -1: not a hexadecimal digit

@@ -163,13 +163,13 @@ std::optional<std::string_view> find(const Fields& fields, Known known) {
     return found->value;
 }
 
-std::string_view Arena::join(std::initializer_list<std::string_view> parts) {
+std::string_view Arena::join(const std::string_view* parts, std::size_t count) {
     std::size_t size = 0;
-    for (const auto part : parts) size += part.size();
+    for (std::size_t i = 0; i < count; ++i) size += parts[i].size();
     if (size == 0) return {};
     char* const text = static_cast<char*>(memory_.allocate(size, 1));
     char* end = text;
-    for (const auto part : parts) end += part.copy(end, part.size());
+    for (std::size_t i = 0; i < count; ++i) end += parts[i].copy(end, parts[i].size());
     return {text, size};
 }
 

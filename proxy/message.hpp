@@ -72,7 +72,8 @@ public:
         return {copy, text.size()};
     }
     /// The parts behind one another, in text that lives as long as the arena.
-    std::string_view join(std::initializer_list<std::string_view> parts);
+    std::string_view join(const std::string_view* parts, std::size_t count);
+    std::string_view join(std::initializer_list<std::string_view> parts) { return join(parts.begin(), parts.size()); }
     void clear() { memory_.release(); }
 
 private:
