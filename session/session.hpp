@@ -18,7 +18,8 @@ struct User {
     std::string id;   ///< 1 to 256 bytes of UTF-8 without control characters
     std::string org;  ///< the same, or empty: no organization
 
-    /// The prefix of her sessions' ids (SPEC section 7): "alice" or "acme/alice", percent-encoded outside A-Za-z0-9._~@+-.
+    /// The prefix of her sessions' ids (SPEC section 7): "alice" or "acme/alice", percent-encoded outside
+    /// A-Za-z0-9._~@+-.
     std::string key() const;
     /// The inverse of key(). Errors: user_invalid.
     static Result<User> from_key(std::string_view key);
@@ -50,14 +51,14 @@ struct SessionId {
 
 /// What the store knows of a session, at the moment of the answer.
 struct Session {
-    SessionId id;
+    SessionId id{};
     Millis created{};
-    Millis expires{};                         ///< when it ends unless it is renewed; also the cookie's expiry
-    Millis last_seen{};                       ///< the latest request
-    bool permanent = false;                   ///< it has the permanent lifetime
-    std::shared_ptr<const std::string> data;  ///< the app's JSON object; null: none was set
-    std::string client;                       ///< the address that started it
-    bool replay_reported = false;             ///< a replay that on_replay: report lets pass; log it
+    Millis expires{};                           ///< when it ends unless it is renewed; also the cookie's expiry
+    Millis last_seen{};                         ///< the latest request
+    bool permanent = false;                     ///< it has the permanent lifetime
+    std::shared_ptr<const std::string> data{};  ///< the app's JSON object; null: none was set
+    std::string client{};                       ///< the address that started it
+    bool replay_reported = false;               ///< a replay that on_replay: report lets pass; log it
 };
 
 /// Whether this is a JSON object of at most 64 KiB, fit for X-Session-Data in both directions.

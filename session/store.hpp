@@ -17,24 +17,24 @@ using Completion = std::function<void(Result<T>)>;
 
 /// What a login asks for.
 struct NewSession {
-    User user;
+    User user{};
     bool permanent = false;
-    std::optional<std::string> data;    ///< valid_data(), or none
-    std::string client;                 ///< the client's address, for the operator
-    std::optional<SessionId> replaces;  ///< the session that the request carried: ended in the same step
+    std::optional<std::string> data{};    ///< valid_data(), or none
+    std::string client{};                 ///< the client's address, for the operator
+    std::optional<SessionId> replaces{};  ///< the session that the request carried: ended in the same step
 };
 
 /// What a login did.
 struct Started {
-    Session session;
-    bool replaced = false;             ///< the session it replaces was there, and was ended
-    std::vector<SessionId> displaced;  ///< ended, oldest first, for max_sessions_per_user
+    Session session{};
+    bool replaced = false;               ///< the session it replaces was there, and was ended
+    std::vector<SessionId> displaced{};  ///< ended, oldest first, for max_sessions_per_user
 };
 
 /// Which sessions an operator means. All empty: every session.
 struct Selection {
-    std::optional<std::string> user;  ///< this user id: in `org`, or without one in all organizations and outside them
-    std::optional<std::string> org;   ///< alone: all users of this organization
+    std::optional<std::string> user{};  ///< this user id: in `org`; without one in all organizations and outside them
+    std::optional<std::string> org{};   ///< alone: all users of this organization; "" is outside all
 };
 
 /// One page of a listing, in no particular order.
@@ -84,6 +84,7 @@ public:
     virtual void end_selected(const Selection& selection, Completion<std::vector<SessionId>> done) = 0;
 
     /// Lists what an operator selects, at most `limit` at a time. @param cursor  empty: from the start
+    /// Errors: std::errc::invalid_argument, where the cursor is none of this store's.
     virtual void list(const Selection& selection, std::string cursor, std::size_t limit, Completion<Page> done) = 0;
 
     /// Counts the distinct users that have a session: of one organization, or of all and none.
