@@ -1,0 +1,133 @@
+#include "proxy/pipeline.hpp"
+#include "proxy/route.hpp"
+
+namespace rotagate::proxy {
+namespace {
+
+using session::SessionCookie;
+using session::SessionErrc;
+using Kind = SecurityEvent::Kind;
+
+/// What the session cookies of a request come to.
+struct Opened {
+    std::optional<SessionCookie> cookie;  ///< the newest of one session's
+    bool ambiguous = false;               ///< they open for different sessions
+    bool forged = false;                  ///< one has the right shape, but no key opens it
+};
+
+Opened open_cookies(EventLoop& loop, const Exchange& x) {
+    Opened opened;
+    for (const std::string_view value : x.cookies.sessions) {
+        auto cookie = loop.sealer.open(value, x.audience);
+        if (!cookie) {
+            opened.forged |= cookie.error() == SessionErrc::cookie_forged;
+        } else if (!opened.cookie) {
+            opened.cookie = std::move(*cookie);
+        } else if (opened.cookie->id != cookie->id) {
+            opened.ambiguous = true;
+        } else if (cookie->minted > opened.cookie->minted) {
+            opened.cookie = std::move(*cookie);
+        }
+    }
+    return opened;
+}
+
+/// What the client's cookies are bound to: their name, and where they may be sent.
+std::string audience(const Exchange& x) {
+    const config::Cookie& cookie = x.site->config.session.cookie;
+    std::string bound = cookie.name + '\n';
+    if (!cookie.domain.empty()) {
+        bound += cookie.domain;
+    } else if (x.site->several_hosts) {
+        bound += x.request.host;
+    }
+    return bound;
+}
+
+Answer unauthenticated(const Exchange& x) {
+    const config::OnUnauthenticated& rule = x.route->on_unauthenticated;
+    if (!rule.redirect.empty() && is_page_load(x.request))
+        return {.status = 302,
+                .reason = "unauthenticated",
+                .location = login_location(rule.redirect, x.target.path, x.target.query)};
+    return {.status = rule.redirect.empty() ? rule.status : 401, .reason = "unauthenticated"};
+}
+
+/// The request goes on as nobody's, where the route lets it.
+std::optional<Answer> as_nobody(const Exchange& x) {
+    if (x.route->access == config::Access::required) return unauthenticated(x);
+    return std::nullopt;
+}
+
+Reason why_gone(const EventLoop& loop, const SessionCookie& cookie, const config::Session& settings) {
+    if (cookie.expires > loop.store.now()) return Reason::unknown_session;
+    // An expiry that came sooner after the minting than the session's lifetime can only be the absolute one.
+    const auto lived = cookie.expires - cookie.minted;
+    const auto lifetime = lived > settings.idle_timeout ? settings.permanent_timeout : settings.idle_timeout;
+    const bool absolute = settings.absolute_timeout.count() > 0 && lived < lifetime - lifetime / 10;
+    return absolute ? Reason::absolute : Reason::idle;
+}
+
+std::optional<Answer> refused(EventLoop& loop, Exchange& x, const SessionCookie& cookie,
+                              const boost::system::error_code& why) {
+    if (why == SessionErrc::unavailable) {
+        note(loop, x, Kind::refused, Reason::store_unavailable, &cookie.id);
+        return Answer{.status = 503, .reason = "store_unavailable"};
+    }
+    if (why == SessionErrc::replaced) {
+        // The browser may hold the new login's cookie by now: do not delete that.
+        note(loop, x, Kind::refused, Reason::replaced, &cookie.id);
+        return as_nobody(x);
+    }
+    x.set_cookie = x.site->delete_cookie;
+    if (why == SessionErrc::replayed) {
+        const bool all = x.site->config.session.on_replay == config::OnReplay::end_user;
+        note(loop, x, Kind::ended, Reason::replay, &cookie.id, all ? "all sessions of the user were ended" : "");
+    } else {
+        note(loop, x, Kind::refused, why_gone(loop, cookie, x.site->config.session), &cookie.id);
+    }
+    return as_nobody(x);
+}
+
+void accept(EventLoop& loop, Exchange& x, session::Session session) {
+    x.user = session.id.user();
+    x.identity.user = header_encoded(x.user.id);
+    x.identity.org = header_encoded(x.user.org);
+    if (session.replay_reported)
+        note(loop, x, Kind::refused, Reason::replay, &session.id, "reported only: session.on_replay is report");
+    x.session = std::move(session);
+    if (x.route->session_data) x.identity.data = x.session->data ? std::string_view(*x.session->data) : "{}";
+}
+
+}  // namespace
+
+Task<std::optional<Answer>> admit(EventLoop& loop, Exchange& x) {
+    x.cookies = split_cookies(x.request.fields, x.site->config.session.cookie.name, x.arena);
+    if (!x.session_route()) co_return std::nullopt;
+    x.audience = audience(x);
+    if (x.cookies.sessions.empty()) co_return as_nobody(x);
+    const Opened opened = open_cookies(loop, x);
+    if (opened.ambiguous) {
+        note(loop, x, Kind::refused, Reason::ambiguous_cookie, nullptr);
+        co_return as_nobody(x);
+    }
+    if (!opened.cookie) {
+        note(loop, x, Kind::refused, opened.forged ? Reason::forged : Reason::malformed, nullptr);
+        x.set_cookie = x.site->delete_cookie;
+        co_return as_nobody(x);
+    }
+    loop.metrics.store_calls.add();
+    const auto asked = std::chrono::steady_clock::now();
+    const auto present = [&](session::Completion<session::Session> done) {
+        loop.store.present(*opened.cookie, x.route->activity, std::move(done));
+    };
+    auto session = co_await completed<session::Session>(present);
+    x.admitted = std::chrono::steady_clock::now();
+    x.record.store_duration = std::chrono::duration_cast<std::chrono::microseconds>(x.admitted - asked);
+    loop.metrics.store_duration.observe(x.record.store_duration);
+    if (!session) co_return refused(loop, x, *opened.cookie, session.error());
+    accept(loop, x, std::move(*session));
+    co_return std::nullopt;
+}
+
+}  // namespace rotagate::proxy

@@ -1,0 +1,343 @@
+#include "proxy/connection.hpp"
+
+#include <charconv>
+
+#include <boost/system/errc.hpp>
+
+#include "proxy/http1.hpp"
+#include "proxy/pipeline.hpp"
+
+namespace rotagate::proxy {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A connection that is silent for longer gives its buffers back while it waits.
+constexpr auto park_after = 1s;
+// While draining: how long a client that did not know yet may take to send one more request.
+constexpr auto drain_grace = 1s;
+// After an answer that leaves part of the request unread: how much of it, and for how long, is read into nothing so
+// that the answer is not lost to a reset (RFC 9112 section 9.6).
+constexpr auto linger_time = 2s;
+constexpr std::size_t linger_bytes = 1024 * 1024;
+
+error_code errc(boost::system::errc::errc_t code) { return boost::system::errc::make_error_code(code); }
+
+}  // namespace
+
+Connection::Connection(EventLoop& loop, const Listening& listening, Socket socket, Peer peer)
+    : loop_(loop),
+      listening_(listening),
+      peer_(std::move(peer)),
+      stream_(std::make_shared<Stream>(std::move(socket), listening.tls ? listening.tls->accept() : nullptr,
+                                       Buffer::client_size)),
+      deadline_([this] { on_deadline(); }) {
+    loop_.connections_->push_back(*this);
+    loop_.metrics.connections_open.add();
+}
+
+Connection::~Connection() {
+    unlink();
+    loop_.metrics.connections_open.sub();
+    --loop_.shared.connections;
+}
+
+Task<> Connection::run() {
+    const auto self = shared_from_this();
+    if (listening_.tls) {
+        wait_until(loop_.site->config.limits.header_timeout);
+        const error_code ec = co_await stream_->handshake();
+        if (ec) {
+            loop_.metrics.tls_handshakes_failed.add();
+            co_return;
+        }
+    }
+    while (co_await next_request()) {
+    }
+    deadline_.disarm();
+    stream_->close();
+}
+
+void Connection::drain() {
+    if (phase_ == Phase::idle) wait_until(drain_grace);
+}
+
+void Connection::check_session() {
+    if (!exchange_ || !exchange_->session || !exchange_->head_sent || !exchange_->app) return;
+    const Exchange& x = *exchange_;
+    if (loop_.deadlines.now() - x.relaying_since < 1s || !loop_.store.known_ended(x.session->id)) return;
+    exchange_->record.reason = "session_ended";
+    x.app->abort(errc(boost::system::errc::owner_dead));
+    stream_->abort(errc(boost::system::errc::owner_dead));
+}
+
+// ---- reading requests -----------------------------------------------------------------------------------------------
+
+/// Serves one request. Returns whether the connection goes on.
+Task<bool> Connection::next_request() {
+    timed_out_ = false;
+    if (stream_->input().empty()) {
+        if (co_await first_byte()) {
+            stream_->shutdown();
+            co_return false;
+        }
+        timed_out_ = false;  // the deadline may have passed in the very turn in which a byte came
+    }
+    const std::size_t length = co_await read_head();
+    if (length == 0) co_return false;
+    deadline_.disarm();
+    phase_ = Phase::exchange;
+    exchange_.emplace(*this, peer_, loop_.site);
+    const std::string_view text = stream_->input().substr(0, length);
+    stream_->consume(length);
+    if (const auto answer = prepare(text)) {
+        co_await answer_and_record(loop_, *exchange_, *answer);
+    } else {
+        co_await handle(loop_, *exchange_);
+    }
+    const bool unread = !body_->ended();
+    const bool complete = !unread && exchange_->head_sent;
+    exchange_.reset();
+    body_.reset();
+    head_ = Buffer();
+    if (complete && keep_alive_) co_return true;
+    stream_->shutdown();
+    if (unread || !stream_->input().empty()) co_await linger();
+    co_return false;
+}
+
+/// Waits for a request to begin; gives the connection's memory back when that takes long.
+Task<error_code> Connection::first_byte() {
+    phase_ = Phase::idle;
+    const std::chrono::milliseconds limit = loop_.draining() ? drain_grace : loop_.site->config.limits.idle_timeout;
+    const bool parks = limit > park_after;
+    wait_until(parks ? park_after : limit);
+    error_code ec = co_await stream_->more(0);
+    if (!ec || !timed_out_ || !parks || loop_.draining()) co_return ec;
+    timed_out_ = false;
+    wait_until(limit - park_after);
+    ec = co_await stream_->wait_parked();
+    if (!ec) ec = co_await stream_->more(0);
+    co_return ec;
+}
+
+/// Returns the length of the head that the input begins with; 0: there is none, and the client has its answer.
+Task<std::size_t> Connection::read_head() {
+    phase_ = Phase::head;
+    const std::size_t limit = loop_.site->config.limits.header_bytes;
+    std::size_t scanned = 0;
+    while (true) {
+        const std::string_view input = stream_->input();
+        const http1::Scan scan = http1::scan_head(input, scanned);
+        const bool too_long = scan.length > limit || (scan.length == 0 && input.size() >= limit);
+        if (too_long) {
+            const bool first_line = input.substr(0, limit).find('\n') == std::string_view::npos;
+            co_await refuse(first_line ? 414 : 431, first_line ? "uri_too_long" : "header_too_large");
+            co_return 0;
+        }
+        if (scan.error) {
+            co_await refuse(scan.error->status, scan.error->reason);
+            co_return 0;
+        }
+        if (scan.length > 0) co_return scan.length;
+        if (!deadline_.armed() || scanned == 0) wait_until(loop_.site->config.limits.header_timeout);
+        error_code ec = co_await stream_->more(input.size());
+        if (ec == asio::error::no_buffer_space) {
+            stream_->detach_input(limit);
+            ec = error_code();
+        }
+        if (!ec) continue;
+        if (timed_out_) co_await refuse(408, "header_timeout");
+        co_return 0;
+    }
+}
+
+/// Answers a request whose head could not be read.
+Task<> Connection::refuse(unsigned status, std::string_view reason) {
+    deadline_.disarm();
+    phase_ = Phase::exchange;
+    exchange_.emplace(*this, peer_, loop_.site);
+    exchange_->client_address = peer_.address;
+    exchange_->request_id = loop_.request_id();
+    exchange_->request.keep_alive = false;
+    Answer answer{.status = status, .reason = reason, .location = {}, .close = true};
+    co_await answer_and_record(loop_, *exchange_, answer);
+    exchange_.reset();
+    stream_->shutdown();
+    co_await linger();
+}
+
+/// Reads the head's text into the exchange. Returns the answer where the request goes no further.
+std::optional<Answer> Connection::prepare(std::string_view text) {
+    Exchange& x = *exchange_;
+    const config::Limits& limits = x.site->config.limits;
+    const auto error = http1::parse_request_head(text, x.request);
+    if (error) x.request.framing = Framing::none;
+    body_.emplace(*stream_, x.request.framing, x.request.content_length);
+    body_bytes_ = 0;
+    keep_alive_ = !error && x.request.keep_alive && !loop_.draining();
+    x.client_address = error ? peer_.address : client_address(x.request, peer_, x.site->config.trusted_proxies);
+    x.request_id = loop_.request_id();
+    if (error) return Answer{.status = error->status, .reason = error->reason, .location = {}, .close = true};
+    if (peer_.trusted) {
+        if (const auto id = find(x.request.fields, Known::x_request_id); id && !id->empty() && id->size() <= 128)
+            x.request_id = *id;
+    }
+    if (!serves(x.request.host)) return Answer{.status = 421, .reason = "misdirected"};
+    if (limits.body_bytes > 0 && x.request.framing == Framing::length && x.request.content_length > limits.body_bytes)
+        return Answer{.status = 413, .reason = "body_too_large", .location = {}, .close = true};
+    if (listening_.settings->redirect_to_https) {
+        return Answer{.status = 308, .reason = "redirect_to_https", .location = https_location(x), .close = false};
+    }
+    return std::nullopt;
+}
+
+/// Whether the certificate that the client was shown is for this host too: else the request was meant for another
+/// server (RFC 9110 section 7.4). Without SNI there is nothing to compare.
+bool Connection::serves(const std::string& host) {
+    if (!stream_->ssl() || host == covered_host_) return true;
+    const std::string_view name = tls::server_name(stream_->ssl());
+    if (!name.empty() && !same_name(name, host) && !tls::covers(stream_->ssl(), host)) return false;
+    covered_host_ = host;
+    return true;
+}
+
+BodyPiece Connection::limited(BodyPiece piece) {
+    body_bytes_ += piece.data.size();
+    if (exchange_) exchange_->record.bytes_in = body_bytes_;
+    const std::uint64_t limit = exchange_ ? exchange_->site->config.limits.body_bytes : 0;
+    if (limit > 0 && body_bytes_ > limit) piece.error = errc(boost::system::errc::message_size);
+    return piece;
+}
+
+BodyPiece Connection::take_body() { return limited(body_->take()); }
+
+Task<BodyPiece> Connection::next_body() {
+    // The head's fields are views into the input: the body goes into another block.
+    if (!head_) head_ = stream_->detach_input(Buffer::client_size);
+    wait_until(exchange_->site->config.limits.idle_timeout);
+    BodyPiece piece = co_await body_->next();
+    deadline_.disarm();
+    if (std::exchange(timed_out_, false) && piece.error) piece.error = asio::error::timed_out;
+    co_return limited(piece);
+}
+
+void Connection::stop_body() {
+    keep_alive_ = false;
+    stream_->interrupt();
+}
+
+// ---- sending answers ------------------------------------------------------------------------------------------------
+
+Task<error_code> Connection::send_informational(const AnswerHead& head) {
+    if (exchange_->request.minor_version == 0) co_return error_code();  // RFC 9110 section 15.2
+    std::string& text = loop_.scratch;
+    http1::write_response_head(text, head.status, head.reason, head.fields);
+    const bool sent = stream_->send({text});
+    text.clear();
+    co_return co_await flushed(sent);
+}
+
+/// Adds the fields that tell the end of the body and of the connection.
+void Connection::frame(AnswerHead& head) {
+    const bool http10 = exchange_->request.minor_version == 0;
+    chunked_ = head.has_body && !head.content_length && !http10;
+    if (head.has_body && !head.content_length && http10) keep_alive_ = false;
+    if (!body_ || !body_->ended()) keep_alive_ = false;  // the answer came before the request's end
+    if (loop_.draining()) keep_alive_ = false;
+    if (chunked_) {
+        head.fields.push_back({"Transfer-Encoding", "chunked"});
+    } else if (head.content_length) {
+        const auto end = std::to_chars(length_text_, length_text_ + sizeof length_text_, *head.content_length).ptr;
+        head.fields.push_back({"Content-Length", {length_text_, static_cast<std::size_t>(end - length_text_)}});
+    }
+    if (!find(head.fields, Known::date)) head.fields.push_back({"Date", loop_.http_date()});
+    if (!keep_alive_) {
+        head.fields.push_back({"Connection", "close"});
+    } else if (http10) {
+        head.fields.push_back({"Connection", "keep-alive"});
+    }
+}
+
+Task<error_code> Connection::send_head(AnswerHead& head, std::string_view first, bool last) {
+    frame(head);
+    exchange_->head_sent = true;
+    std::string& text = loop_.scratch;
+    http1::write_response_head(text, head.status, head.reason, head.fields);
+    std::string_view tail;
+    if (chunked_) {
+        if (!first.empty()) {
+            ChunkSizeLine line;
+            text += chunk_size_line(first.size(), line);
+            tail = "\r\n";
+        }
+        if (last) tail = first.empty() ? "0\r\n\r\n" : "\r\n0\r\n\r\n";
+    }
+    const bool sent = stream_->send({text, first, tail});
+    text.clear();
+    exchange_->record.bytes_out += first.size();
+    co_return co_await flushed(sent);
+}
+
+Task<error_code> Connection::send_body(std::string_view data, bool last) {
+    ChunkSizeLine line;
+    std::string_view lead, tail;
+    if (chunked_) {
+        if (!data.empty()) {
+            lead = chunk_size_line(data.size(), line);
+            tail = "\r\n";
+        }
+        if (last) tail = data.empty() ? "0\r\n\r\n" : "\r\n0\r\n\r\n";
+    }
+    const bool sent = stream_->send({lead, data, tail});
+    exchange_->record.bytes_out += data.size();
+    co_return co_await flushed(sent);
+}
+
+/// Waits until the client has taken what was sent.
+Task<error_code> Connection::flushed(bool sent) {
+    if (sent) co_return error_code();
+    const Phase before = std::exchange(phase_, Phase::writing);
+    wait_until(loop_.site->config.limits.idle_timeout);
+    const error_code ec = co_await stream_->flush();
+    deadline_.disarm();
+    phase_ = before;
+    co_return ec;
+}
+
+void Connection::cut() {
+    keep_alive_ = false;
+    stream_->close();
+}
+
+/// Reads into nothing what the client still sends, so that it gets to read the answer.
+Task<> Connection::linger() {
+    phase_ = Phase::writing;
+    wait_until(linger_time);
+    std::size_t total = 0;
+    while (total < linger_bytes) {
+        const std::size_t n = stream_->input().size();
+        total += n;
+        stream_->consume(n);
+        if (co_await stream_->more(0)) break;
+    }
+}
+
+// ---- time -----------------------------------------------------------------------------------------------------------
+
+void Connection::wait_until(std::chrono::milliseconds after) { loop_.deadlines.arm(deadline_, after); }
+
+void Connection::on_deadline() {
+    timed_out_ = true;
+    switch (phase_) {
+        case Phase::handshake:
+        case Phase::writing:
+            return stream_->abort(asio::error::timed_out);
+        case Phase::idle:
+        case Phase::head:
+        case Phase::exchange:
+            return stream_->interrupt();
+    }
+}
+
+}  // namespace rotagate::proxy

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include <boost/intrusive/list.hpp>
+
+#include "proxy/client.hpp"
+#include "proxy/event_loop.hpp"
+#include "proxy/exchange.hpp"
+
+namespace rotagate::proxy {
+
+/// One client's connection: TLS handshake, then one HTTP/1 request after the other, each an exchange for the pipeline.
+/// It holds itself while it runs.
+class Connection final
+    : public Client,
+      public std::enable_shared_from_this<Connection>,
+      public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+public:
+    Connection(EventLoop& loop, const Listening& listening, Socket socket, Peer peer);
+    ~Connection();
+
+    Task<> run();
+    /// The gateway is going down: end soon if there is no request.
+    void drain();
+    /// Cuts a long answer whose session has ended.
+    void check_session();
+
+    BodyPiece take_body() override;
+    Task<BodyPiece> next_body() override;
+    void stop_body() override;
+    Task<error_code> send_informational(const AnswerHead& head) override;
+    Task<error_code> send_head(AnswerHead& head, std::string_view first, bool last) override;
+    Task<error_code> send_body(std::string_view data, bool last) override;
+    void cut() override;
+    void close_after_answer() override { keep_alive_ = false; }
+
+private:
+    Task<bool> next_request();
+    Task<error_code> first_byte();
+    Task<std::size_t> read_head();
+    Task<> refuse(unsigned status, std::string_view reason);
+    Task<> linger();
+    Task<error_code> flushed(bool sent);
+    bool serves(const std::string& host);
+    std::optional<Answer> prepare(std::string_view text);
+    BodyPiece limited(BodyPiece piece);
+    void frame(AnswerHead& head);
+    void wait_until(std::chrono::milliseconds after);
+    void on_deadline();
+
+    enum class Phase { handshake, idle, head, exchange, writing };
+
+    EventLoop& loop_;
+    const Listening& listening_;
+    Peer peer_;
+    std::shared_ptr<Stream> stream_;
+    Deadline deadline_;
+    Phase phase_ = Phase::handshake;
+    bool timed_out_ = false, keep_alive_ = true, chunked_ = false;
+    std::optional<Exchange> exchange_;
+    std::optional<BodyReader> body_;
+    std::uint64_t body_bytes_ = 0;
+    Buffer head_;               ///< keeps the request's head while its body is read into another block
+    std::string covered_host_;  ///< the last host that the certificate was found to cover
+    char length_text_[24];
+};
+
+}  // namespace rotagate::proxy

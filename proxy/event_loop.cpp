@@ -1,0 +1,165 @@
+#include "proxy/event_loop.hpp"
+
+#include <cstring>
+#include <ctime>
+#include <stdexcept>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <fmt/format.h>
+#include <openssl/rand.h>
+#include <spdlog/spdlog.h>
+
+#include "proxy/connection.hpp"
+
+namespace rotagate::proxy {
+namespace {
+
+using ReusePort = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
+constexpr unsigned ticks_per_second = std::chrono::seconds(1) / Deadlines::tick_length;
+
+std::shared_ptr<Site> make_site(const config::Config& settings,
+                                const std::vector<std::unique_ptr<UpstreamPool>>& pools) {
+    auto site = std::make_shared<Site>();
+    site->config = settings;
+    std::string_view first_host;
+    for (const config::Route& route : site->config.routes) {
+        for (const auto& pool : pools)
+            if (pool->settings().name == route.upstream) site->pools.push_back(pool.get());
+        if (route.match.host.empty()) continue;
+        if (first_host.empty()) first_host = route.match.host;
+        site->several_hosts |= route.match.host != first_host;
+    }
+    site->delete_cookie = delete_session_cookie(settings.session.cookie);
+    return site;
+}
+
+}  // namespace
+
+EventLoop::EventLoop(Shared& its_shared, session::SessionStore& its_store, LoopMetrics& its_metrics)
+    : shared(its_shared),
+      store(its_store),
+      sealer(its_shared.keys),
+      metrics(its_metrics),
+      connections_(std::make_unique<Connections>()),
+      ticker_(context) {
+    for (std::size_t i = 0; i < shared.config.upstreams.size(); ++i)
+        pools_.push_back(
+            std::make_unique<UpstreamPool>(context, shared.config.upstreams[i], shared.health[i], deadlines, metrics));
+    site = make_site(shared.config, pools_);
+    if (RAND_bytes(reinterpret_cast<unsigned char*>(id_state_), sizeof id_state_) != 1)
+        throw std::runtime_error("no random bytes: " + tls::last_error());
+}
+
+EventLoop::~EventLoop() = default;
+
+std::uint16_t EventLoop::listen(const config::Listener& settings, std::uint16_t port) {
+    Acceptor acceptor(context);
+    const asio::ip::tcp::endpoint endpoint(asio::ip::make_address(settings.address.host), port);
+    acceptor.open(endpoint.protocol());
+    acceptor.set_option(asio::socket_base::reuse_address(true));
+    acceptor.set_option(ReusePort(true));
+    acceptor.bind(endpoint);
+    acceptor.listen(4096);
+    const std::uint16_t bound = acceptor.local_endpoint().port();
+    auto tls = settings.tls ? std::make_unique<tls::ServerContexts>(*settings.tls) : nullptr;
+    listening_.push_back(std::make_unique<Listening>(Listening{&settings, std::move(tls), std::move(acceptor)}));
+    return bound;
+}
+
+void EventLoop::run() {
+    for (const auto& listening : listening_) asio::co_spawn(context, accept(*listening), asio::detached);
+    tick();
+    context.run();
+}
+
+Task<> EventLoop::accept(Listening& listening) {
+    UseTask use_task;
+    while (listening.acceptor.is_open()) {
+        asio::ip::tcp::endpoint remote;
+        error_code ec;
+        auto token = asio::redirect_error(use_task, ec);
+        auto socket = co_await listening.acceptor.async_accept(remote, token);
+        if (ec == asio::error::operation_aborted) co_return;
+        if (ec) {  // out of descriptors or memory: let others finish first
+            spdlog::error("accept.failed address={} error=\"{}\"", listening.settings->address.text(), ec.message());
+            asio::steady_timer pause(context, std::chrono::milliseconds(100));
+            auto woken = asio::redirect_error(use_task, ec);
+            co_await pause.async_wait(woken);
+            continue;
+        }
+        metrics.connections_accepted.add();
+        if (++shared.connections > shared.config.limits.connections) {
+            --shared.connections;
+            metrics.connections_refused.add();
+            continue;  // closes it
+        }
+        socket.set_option(asio::ip::tcp::no_delay(true), ec);
+        Peer peer;
+        const auto address = remote.address();
+        peer.address = address.is_v6() && address.to_v6().is_v4_mapped()
+                           ? asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string()
+                           : address.to_string();
+        peer.https = listening.tls != nullptr;
+        peer.trusted = in_networks(peer.address, site->config.trusted_proxies);
+        Socket generic(std::move(socket));
+        auto connection = std::make_shared<Connection>(*this, listening, std::move(generic), std::move(peer));
+        asio::co_spawn(context, connection->run(), asio::detached);
+    }
+}
+
+void EventLoop::tick() {
+    deadlines.tick(std::chrono::steady_clock::now());
+    if (++ticks_ % ticks_per_second == 0) each_second();
+    if (draining_ && connections_->empty()) return context.stop();
+    ticker_.expires_after(Deadlines::tick_length);
+    ticker_.async_wait([this](error_code ec) {
+        if (!ec) tick();
+    });
+}
+
+void EventLoop::each_second() {
+    for (auto at = connections_->begin(); at != connections_->end();) (at++)->check_session();
+}
+
+void EventLoop::drain() {
+    asio::post(context, [this] {
+        draining_ = true;
+        error_code ignored;
+        for (const auto& listening : listening_) listening->acceptor.close(ignored);
+        for (auto at = connections_->begin(); at != connections_->end();) (at++)->drain();
+    });
+}
+
+std::string EventLoop::request_id() {
+    // xorshift128+: ids need to be different, not secret.
+    std::uint64_t a = id_state_[0];
+    const std::uint64_t b = id_state_[1];
+    a ^= a << 23U;
+    id_state_[0] = b;
+    id_state_[1] = a ^ b ^ (a >> 18U) ^ (b >> 5U);
+    static constexpr char digits[] = "0123456789abcdef";
+    std::string id(32, '0');
+    for (unsigned i = 0; i < 16; ++i) {
+        id[i] = digits[(id_state_[0] >> (4 * i)) & 15U];
+        id[16 + i] = digits[(id_state_[1] >> (4 * i)) & 15U];
+    }
+    return id;
+}
+
+std::string_view EventLoop::http_date() {
+    const auto now = std::chrono::system_clock::now();
+    if (now >= date_until_) {
+        date_until_ = std::chrono::floor<std::chrono::seconds>(now) + std::chrono::seconds(1);
+        const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
+        std::tm utc{};
+        gmtime_r(&seconds, &utc);
+        char text[40];
+        date_.assign(text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc));
+    }
+    return date_;
+}
+
+}  // namespace rotagate::proxy

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "proxy/client.hpp"
+#include "proxy/cookies.hpp"
+#include "proxy/headers.hpp"
+#include "proxy/path.hpp"
+#include "proxy/record.hpp"
+#include "proxy/site.hpp"
+#include "session/session.hpp"
+
+namespace rotagate::proxy {
+
+/// One request and its answer, and what the steps of the pipeline have found out so far.
+struct Exchange {
+    Exchange(Client& its_client, const Peer& its_peer, std::shared_ptr<const Site> its_site)
+        : client(its_client), peer(its_peer), site(std::move(its_site)) {}
+    Exchange(const Exchange&) = delete;
+
+    // What the connection read.
+    Client& client;
+    const Peer& peer;
+    std::shared_ptr<const Site> site;  ///< the configuration that this request began with
+    RequestHead request;
+    std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
+    std::string request_id;
+    std::string client_address;
+
+    // What `route` found.
+    std::string path_storage;
+    Target target;
+    const config::Route* route = nullptr;
+    UpstreamPool* pool = nullptr;
+
+    // What `admit` found.
+    RequestCookies cookies;
+    std::optional<session::Session> session;  ///< valid; empty: nobody is signed in
+    session::User user;
+    Identity identity;
+    std::string audience;    ///< what session cookies of this request are bound to
+    std::string set_cookie;  ///< the Set-Cookie that the answer carries; empty: none
+    std::chrono::steady_clock::time_point admitted;
+
+    // What `forward` and `respond` are at.
+    Stream* app = nullptr;  ///< the app's connection while its answer is relayed
+    std::chrono::steady_clock::time_point relaying_since;
+    bool head_sent = false;
+
+    RequestRecord record;
+    Arena arena;
+
+    bool session_route() const { return route && route->access != config::Access::open; }
+};
+
+/// An answer of the gateway itself.
+struct Answer {
+    unsigned status;
+    std::string_view reason;    ///< stable, for logs and programs: "unauthenticated", "store_unavailable", ...
+    std::string location = {};  ///< of a redirect
+    bool close = false;         ///< the connection ends with it
+};
+
+}  // namespace rotagate::proxy

@@ -1,0 +1,225 @@
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/system/errc.hpp>
+#include <spdlog/spdlog.h>
+
+#include "proxy/http1.hpp"
+#include "proxy/pipeline.hpp"
+
+namespace rotagate::proxy {
+namespace {
+
+namespace errc = boost::system::errc;
+
+constexpr std::size_t max_informational = 32;  // 1xx answers to one request: more is an app gone wrong
+
+/// What came of one attempt to have an app answer.
+struct Outcome {
+    std::optional<Answer> answer;  ///< none: the app's answer was relayed
+    bool retry = false;            ///< nothing came back, and asking again does no harm
+};
+
+/// Carries the rest of a request's body to the app while the app may answer already.
+struct Upload {
+    BodyPiece last;    ///< where it stopped; its error tells why
+    bool done = true;  ///< the coroutine has come to its end
+    Signal finished;
+};
+
+bool idempotent(std::string_view method) {
+    return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "PUT" || method == "DELETE";
+}
+
+/// The answer for a body that the client does not bring to its end; none: it was not the client's fault.
+std::optional<Answer> body_refusal(const error_code& error) {
+    if (error == errc::bad_message) return Answer{.status = 400, .reason = "bad_body", .location = {}, .close = true};
+    if (error == errc::message_size)
+        return Answer{.status = 413, .reason = "body_too_large", .location = {}, .close = true};
+    if (error == asio::error::timed_out)
+        return Answer{.status = 408, .reason = "body_timeout", .location = {}, .close = true};
+    return std::nullopt;
+}
+
+/// Sends one piece of the body, framed as the app was told. @param head  goes ahead of it in the same call
+Task<error_code> send_piece(Stream& app, Framing framing, const BodyPiece& piece, std::string_view head) {
+    ChunkSizeLine line;
+    std::string lead(head);
+    std::string_view tail;
+    if (framing == Framing::chunked) {
+        if (!piece.data.empty()) {
+            lead += chunk_size_line(piece.data.size(), line);
+            tail = "\r\n";
+        }
+        if (piece.end) tail = piece.data.empty() ? "0\r\n\r\n" : "\r\n0\r\n\r\n";
+    }
+    if (app.send({lead, piece.data, tail})) co_return error_code();
+    co_return co_await app.flush();
+}
+
+Task<> upload(EventLoop& loop, Exchange& x, Stream& app, Deadline& waiting, Upload& state) {
+    const auto timeout = x.pool->settings().response_timeout;
+    while (!state.last.end && !state.last.error) {
+        state.last = co_await x.client.next_body();
+        if (state.last.error) break;
+        loop.deadlines.arm(waiting, timeout);
+        const error_code failed = co_await send_piece(app, x.request.framing, state.last, {});
+        if (failed) break;  // what the app has answered before it stopped listening is still read
+        // The app is waited for only when it has everything.
+        if (!state.last.end) waiting.disarm();
+    }
+    // The app must not take half a message for a whole one.
+    if (state.last.error) app.abort(make_error_code(errc::broken_pipe));
+    state.done = true;
+    state.finished.notify();
+}
+
+/// Reads the final head of the app's answer; passes 1xx on.
+Task<error_code> read_answer(Exchange& x, Stream& app, ResponseHead& head) {
+    std::size_t length = 0;
+    for (std::size_t informational = 0; informational <= max_informational; ++informational) {
+        std::size_t scanned = 0;
+        while (true) {
+            const std::string_view input = app.input();
+            const http1::Scan scan = http1::scan_head(input, scanned);
+            if (scan.error) co_return make_error_code(errc::bad_message);
+            length = scan.length;
+            if (length > 0) break;
+            const error_code ec = co_await app.more(input.size());
+            if (ec) co_return ec;
+        }
+        head = ResponseHead{};
+        if (http1::parse_response_head(app.input().substr(0, length), x.request.method == "HEAD", head))
+            co_return make_error_code(errc::bad_message);
+        app.consume(length);  // its fields stay where they are until more is read
+        if (head.status >= 200) co_return error_code();
+        if (head.status == 101) co_return make_error_code(errc::bad_message);  // we never ask for an upgrade
+        AnswerHead passed{
+            .status = head.status, .reason = head.reason, .fields = {}, .has_body = false, .content_length = {}};
+        const ResponseRules rules{.route = *x.route,
+                                  .request = x.request,
+                                  .https = x.peer.https,
+                                  .upstream_host = {},
+                                  .cookie_name = x.site->config.session.cookie.name,
+                                  .set_cookie = {},
+                                  .session_route = false};
+        client_response_fields(head, rules, x.arena, passed.fields);
+        const error_code gone = co_await x.client.send_informational(passed);
+        if (gone) co_return gone;
+    }
+    co_return make_error_code(errc::bad_message);
+}
+
+Answer upstream_failure(const Exchange& x, const error_code& why) {
+    const bool late = why == asio::error::timed_out;
+    const std::string_view reason = late                       ? "upstream_timeout"
+                                    : why == errc::bad_message ? "upstream_bad_answer"
+                                                               : "upstream_closed";
+    spdlog::warn("upstream.failed upstream={} server={} reason={} error=\"{}\" request_id={}", x.pool->settings().name,
+                 x.record.server, reason, why.message(), x.request_id);
+    return {.status = late ? 504U : 502U, .reason = reason};
+}
+
+std::string app_target(const Exchange& x) {
+    std::string target(x.target.path);
+    if (const std::string& prefix = x.route->strip_prefix; !prefix.empty()) {
+        target.erase(0, prefix.size());
+        if (!target.starts_with('/')) target.insert(0, "/");
+    }
+    return target.append(x.target.query);
+}
+
+void write_app_head(Exchange& x, std::string& head) {
+    const bool own_host = x.route->host == config::HostHeader::upstream;
+    const RequestRules rules{.route = *x.route,
+                             .peer = x.peer,
+                             .identity = x.session ? &x.identity : nullptr,
+                             .cookies = x.cookies.others,
+                             .host = own_host ? std::string_view(x.pool->first_server_name()) : x.request.authority,
+                             .request_id = x.request_id};
+    Fields fields;
+    app_request_fields(x.request, rules, x.arena, fields);
+    http1::write_request_head(head, x.request.method, app_target(x), fields);
+}
+
+/// One attempt on one connection.
+Task<Outcome> ask(EventLoop& loop, Exchange& x, UpstreamPool::Lease& lease) {
+    Stream& app = lease.stream();
+    Deadline waiting([&app] { app.abort(asio::error::timed_out); });
+    loop.deadlines.arm(waiting, x.pool->settings().response_timeout);
+
+    std::string head;
+    head.reserve(1024);
+    write_app_head(x, head);
+    Upload body;
+    body.last = x.client.take_body();
+    if (const auto refusal = body_refusal(body.last.error)) co_return Outcome{.answer = refusal};
+    const bool has_body = x.request.framing != Framing::none && !(body.last.end && body.last.data.empty());
+    error_code failed = co_await send_piece(app, x.request.framing, body.last, head);
+    if (!body.last.end && !failed) {
+        body.done = false;
+        waiting.disarm();
+        asio::co_spawn(loop.context, upload(loop, x, app, waiting, body), asio::detached);
+    }
+
+    ResponseHead answer_head;
+    // Where sending failed, the app may have answered and closed before it read all.
+    failed = co_await read_answer(x, app, answer_head);
+    Outcome outcome;
+    bool complete = false;
+    if (!failed) {
+        outcome.answer = co_await respond(loop, x, answer_head, app, waiting, complete);
+    } else {
+        const bool silent = app.input().empty() && failed != asio::error::timed_out && failed != errc::bad_message;
+        outcome.retry = silent && !has_body && idempotent(x.request.method);
+    }
+    const bool body_sent = body.done && body.last.end && !body.last.error;
+    if (!body.done) {
+        x.client.stop_body();
+        app.abort(make_error_code(errc::broken_pipe));
+        co_await body.finished.wait();
+    }
+    if (failed && !outcome.retry) {
+        outcome.answer = body_refusal(body.last.error);
+        if (!outcome.answer) outcome.answer = upstream_failure(x, failed);
+    }
+    x.app = nullptr;
+    if (complete && body_sent && answer_head.keep_alive && app.quiet()) lease.give_back();
+    co_return outcome;
+}
+
+}  // namespace
+
+Task<std::optional<Answer>> forward(EventLoop& loop, Exchange& x) {
+    UpstreamPool::Attempt attempt;
+    if (x.session) attempt.user = x.session->id.user_key();
+    error_code last;
+    while (true) {
+        auto lease = co_await x.pool->take(attempt);
+        if (!lease && lease.error() == asio::error::host_unreachable) break;
+        if (!lease) {
+            last = lease.error();
+            spdlog::warn("upstream.connect_failed upstream={} server={} error=\"{}\" request_id={}",
+                         x.pool->settings().name, x.pool->settings().servers[attempt.server].text(), last.message(),
+                         x.request_id);
+            attempt.tried[attempt.server] = true;
+            loop.metrics.upstream_retries.add();
+            continue;
+        }
+        x.record.server = lease->server_name();
+        const bool reused = lease->reused();
+        Outcome outcome = co_await ask(loop, x, *lease);
+        if (!outcome.retry) co_return std::move(outcome.answer);
+        // A kept-alive connection that the server closed says nothing about the server; a new one does.
+        attempt.fresh = true;
+        if (!reused) attempt.tried[attempt.server] = true;
+        last = asio::error::connection_reset;
+        loop.metrics.upstream_retries.add();
+    }
+    const bool late = last == asio::error::timed_out;
+    co_return Answer{.status = late ? 504U : 502U,
+                     .reason = late                                    ? "upstream_connect_timeout"
+                               : last == asio::error::connection_reset ? "upstream_closed"
+                                                                       : "upstream_unreachable"};
+}
+
+}  // namespace rotagate::proxy

@@ -1,0 +1,106 @@
+#include "proxy/health.hpp"
+
+#include <algorithm>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "proxy/http1.hpp"
+
+namespace rotagate::proxy {
+namespace {
+
+constexpr config::Duration default_interval = std::chrono::seconds(2);  // where no health check is configured
+
+}  // namespace
+
+bool HealthState::observe(bool healthy) {
+    streak_ = healthy == up_ ? 0 : streak_ + 1;
+    if (streak_ < (up_ ? fall_ : rise_)) return up_;
+    streak_ = 0;
+    return up_ = healthy;
+}
+
+struct HealthChecks::Checked {
+    const config::Upstream& upstream;
+    Connector connector;
+    std::shared_ptr<ServerHealth> health;
+};
+
+HealthChecks::HealthChecks(asio::io_context& loop, const std::vector<config::Upstream>& upstreams,
+                           const HealthTable& table, Deadlines& deadlines)
+    : loop_(loop), deadlines_(deadlines), upstreams_(upstreams), table_(table) {
+    for (std::size_t i = 0; i < upstreams_.size(); ++i) {
+        const config::Upstream& upstream = upstreams_[i];
+        contexts_.push_back(upstream.tls ? tls::upstream_context(*upstream.tls) : nullptr);
+        for (std::size_t j = 0; j < upstream.servers.size(); ++j) {
+            const config::Address& address = upstream.servers[j];
+            const std::string name =
+                upstream.tls && !upstream.tls->server_name.empty() ? upstream.tls->server_name : address.host;
+            servers_.push_back(std::make_unique<Checked>(
+                Checked{upstream, Connector(loop, address, contexts_.back().get(), name), table[i][j]}));
+            asio::co_spawn(loop_, watch(*servers_.back()), asio::detached);
+        }
+    }
+}
+
+HealthChecks::~HealthChecks() = default;
+
+std::vector<std::string> HealthChecks::dead_upstreams() const {
+    std::vector<std::string> dead;
+    for (std::size_t i = 0; i < upstreams_.size(); ++i)
+        if (std::ranges::none_of(table_[i], [](const auto& server) { return server->alive.load(); }))
+            dead.push_back(upstreams_[i].name);
+    return dead;
+}
+
+Task<> HealthChecks::watch(Checked& server) {
+    const auto& rules = server.upstream.health;
+    HealthState state(rules ? rules->fall : 1, rules ? rules->rise : 1);
+    asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor> timer(
+        loop_);
+    UseTask use_task;
+    while (true) {
+        const bool up = state.observe(co_await healthy(server));
+        if (up != server.health->alive.exchange(up))
+            spdlog::log(up ? spdlog::level::info : spdlog::level::warn, "upstream.{} upstream={} server={}",
+                        up ? "up" : "down", server.upstream.name, server.connector.address().text());
+        if (rules) server.health->up = up;
+        timer.expires_after(rules ? rules->interval : default_interval);
+        error_code ec;
+        auto token = asio::redirect_error(use_task, ec);
+        co_await timer.async_wait(token);
+    }
+}
+
+Task<bool> HealthChecks::healthy(Checked& server) {
+    const auto stream = co_await server.connector.connect(deadlines_, server.upstream.connect_timeout);
+    if (!stream) co_return false;
+    if (!server.upstream.health) co_return true;
+    Stream& app = **stream;
+    Deadline waiting([&app] { app.abort(asio::error::timed_out); });
+    deadlines_.arm(waiting, server.upstream.response_timeout);
+    const std::string request = fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+                                            server.upstream.health->path, server.connector.address().text());
+    if (!app.send({request})) {
+        if (co_await app.flush()) co_return false;
+    }
+    std::size_t scanned = 0;
+    while (true) {
+        const std::string_view input = app.input();
+        const http1::Scan scan = http1::scan_head(input, scanned);
+        ResponseHead head;
+        if (scan.error) co_return false;
+        if (scan.length > 0)
+            co_return !http1::parse_response_head(input.substr(0, scan.length), false, head) && head.status >= 200 &&
+                head.status < 400;
+        const error_code ec = co_await app.more(input.size());
+        if (ec) co_return false;
+    }
+}
+
+}  // namespace rotagate::proxy

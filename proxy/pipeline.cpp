@@ -1,0 +1,85 @@
+#include "proxy/pipeline.hpp"
+
+#include "proxy/route.hpp"
+
+namespace rotagate::proxy {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::microseconds;
+
+/// The end of every request: one line in the access log, one count in the metrics.
+void record(EventLoop& loop, Exchange& x) {
+    RequestRecord& r = x.record;
+    r.duration = duration_cast<microseconds>(std::chrono::steady_clock::now() - x.began);
+    loop.metrics.record(r);
+    if (!loop.shared.access_log.enabled()) return;
+    r.request_id = x.request_id;
+    r.client = x.client_address;
+    r.method = x.request.method.empty() ? "-" : x.request.method;
+    r.host = x.request.host;
+    r.path = x.target.path.empty() ? "-" : x.target.path;
+    r.protocol = x.request.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1";
+    if (x.session) {
+        r.user = x.user.id;
+        r.org = x.user.org;
+        r.session = x.session->id.log_name();
+    }
+    if (x.pool) r.upstream = x.pool->settings().name;
+    loop.shared.access_log.write(r);
+}
+
+}  // namespace
+
+Task<> handle(EventLoop& loop, Exchange& x) {
+    std::optional<Answer> answer = route(x);
+    if (!answer) answer = co_await admit(loop, x);
+    if (!answer) answer = co_await forward(loop, x);
+    if (answer) {
+        co_await answer_and_record(loop, x, *answer);
+    } else {
+        record(loop, x);
+    }
+}
+
+Task<> answer_and_record(EventLoop& loop, Exchange& x, Answer answer) {
+    if (x.record.reason.empty()) x.record.reason = answer.reason;
+    if (x.head_sent) {
+        x.client.cut();
+    } else {
+        co_await respond_with(loop, x, answer);
+    }
+    record(loop, x);
+}
+
+void note(EventLoop& loop, const Exchange& x, SecurityEvent::Kind kind, Reason reason, const session::SessionId* id,
+          std::string_view detail) {
+    const session::User user = id ? id->user() : session::User{};
+    const std::string session = id ? id->log_name() : std::string();
+    loop.shared.security_log.write({.kind = kind,
+                                    .reason = reason,
+                                    .user = user.id,
+                                    .org = user.org,
+                                    .session = session,
+                                    .client = x.client_address,
+                                    .request_id = x.request_id,
+                                    .detail = detail},
+                                   loop.metrics);
+}
+
+// The first step; the rules themselves are in route.cpp.
+std::optional<Answer> route(Exchange& x) {
+    if (x.request.target == "*") return Answer{.status = 204, .reason = "server_options"};
+    const auto target = canonical_target(x.request.target, x.path_storage);
+    if (!target) return Answer{.status = 400, .reason = "ambiguous_path", .location = {}, .close = true};
+    x.target = *target;
+    const config::Config& settings = x.site->config;
+    x.route = find_route(settings.routes, x.request.host, x.target.path, x.request.method);
+    if (!x.route) return Answer{.status = 404, .reason = "no_route"};
+    x.pool = x.site->pools[static_cast<std::size_t>(x.route - settings.routes.data())];
+    if (x.target.encoded_slash && !x.route->encoded_slashes)
+        return Answer{.status = 400, .reason = "encoded_slash", .location = {}, .close = true};
+    return std::nullopt;
+}
+
+}  // namespace rotagate::proxy

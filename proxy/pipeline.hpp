@@ -1,0 +1,42 @@
+#pragma once
+
+#include "proxy/event_loop.hpp"
+#include "proxy/exchange.hpp"
+
+/// The steps of a request in order; each is a file of its own.
+namespace rotagate::proxy {
+
+/// Runs all steps for a request whose head was read: exactly one answer, and exactly one record of it.
+Task<> handle(EventLoop& loop, Exchange& x);
+/// The end of handle() alone, for a request that is answered without looking at it further.
+Task<> answer_and_record(EventLoop& loop, Exchange& x, Answer answer);
+
+/// Picks the route on the canonical path. Answers: 400, 404, 405.
+std::optional<Answer> route(Exchange& x);
+/// Opens the session cookie and presents it to the store. Answers: 401 or a redirect, 503.
+Task<std::optional<Answer>> admit(EventLoop& loop, Exchange& x);
+/// Sends the request to the app and relays its answer. Answers: 4xx for a bad body, 502, 503, 504.
+Task<std::optional<Answer>> forward(EventLoop& loop, Exchange& x);
+
+/// Obeys the app's session headers, mints the next cookie, and relays the answer. Answers, where nothing was sent yet:
+/// 502, 503.
+/// @param waiting   cuts the app's connection when it is silent for too long
+/// @param complete  out: the app's answer was read to its end
+Task<std::optional<Answer>> respond(EventLoop& loop, Exchange& x, const ResponseHead& head, Stream& app,
+                                    Deadline& waiting, bool& complete);
+/// Where a client of a plain listener finds the same over TLS. A Host without a port means that ports are mapped in
+/// front of us, 80 to this listener: then the Location has none either; else it has that of the first TLS listener.
+std::string https_location(const Exchange& x);
+/// Answers for the gateway itself.
+Task<> respond_with(EventLoop& loop, Exchange& x, const Answer& answer);
+
+/// Obeys X-Session-*: logins, logouts, data. Answers: 502, 503.
+Task<std::optional<Answer>> obey_session_command(EventLoop& loop, Exchange& x, const ResponseHead& head);
+/// Mints the session's next cookie into x.set_cookie, if the session is still there. Answers: 503.
+Task<std::optional<Answer>> mint(EventLoop& loop, Exchange& x);
+
+/// Notes a refusal, a start or an end of a session in the security log.
+void note(EventLoop& loop, const Exchange& x, SecurityEvent::Kind kind, Reason reason, const session::SessionId* id,
+          std::string_view detail = {});
+
+}  // namespace rotagate::proxy

@@ -1,0 +1,110 @@
+#include <boost/system/errc.hpp>
+
+#include "proxy/http1.hpp"
+#include "proxy/pipeline.hpp"
+#include "proxy/route.hpp"
+
+namespace rotagate::proxy {
+namespace {
+
+using namespace std::chrono_literals;
+using session::SessionErrc;
+
+// An answer that took longer asks the store again whether its session is still there (SPEC section 2, R7).
+constexpr auto ask_again_after = 1s;
+
+Answer store_unavailable() { return {.status = 503, .reason = "store_unavailable"}; }
+
+Task<bool> still_there(EventLoop& loop, const Exchange& x, bool& unavailable) {
+    if (loop.store.known_ended(x.session->id)) co_return false;
+    if (std::chrono::steady_clock::now() - x.admitted < ask_again_after) co_return true;
+    const auto check = [&](session::Completion<> done) { loop.store.check(x.session->id, std::move(done)); };
+    const auto there = co_await completed<void>(check);
+    unavailable = !there && there.error() == SessionErrc::unavailable;
+    co_return there.has_value();
+}
+
+/// Relays the body of the app's answer; the head was sent with its first piece.
+Task<> relay(EventLoop& loop, Exchange& x, BodyReader& body, BodyPiece piece, Deadline& waiting, error_code gone) {
+    while (!piece.end && !gone) {
+        loop.deadlines.arm(waiting, x.pool->settings().response_timeout);
+        piece = co_await body.next();
+        waiting.disarm();
+        if (piece.error) {
+            if (x.record.reason.empty())
+                x.record.reason = piece.error == asio::error::timed_out ? "upstream_timeout" : "upstream_truncated";
+            co_return x.client.cut();
+        }
+        gone = co_await x.client.send_body(piece.data, piece.end);
+    }
+    if (gone) {
+        if (x.record.reason.empty()) x.record.reason = "client_gone";
+        x.client.cut();
+    }
+}
+
+}  // namespace
+
+Task<std::optional<Answer>> mint(EventLoop& loop, Exchange& x) {
+    if (!x.session) co_return std::nullopt;
+    bool unavailable = false;
+    if (!co_await still_there(loop, x, unavailable)) {
+        // The answer itself is good; but a cookie now could overwrite that of a new login.
+        co_return std::nullopt;
+    }
+    const session::Millis minted = loop.store.now();
+    if (x.site->config.session.rotation.strict) {
+        const auto issue = [&](session::Completion<> done) {
+            loop.store.issue(x.session->id, minted, std::move(done));
+        };
+        const auto issued = co_await completed<void>(issue);
+        if (!issued && issued.error() == SessionErrc::unavailable) co_return store_unavailable();
+        if (!issued) co_return std::nullopt;
+    }
+    const auto left = std::chrono::ceil<std::chrono::seconds>(x.session->expires - minted);
+    if (left.count() <= 0) co_return std::nullopt;
+    const session::SessionCookie cookie{.id = x.session->id, .minted = minted, .expires = x.session->expires};
+    const std::string sealed = loop.sealer.seal(cookie, x.audience);
+    x.set_cookie = set_session_cookie(x.site->config.session.cookie, sealed, static_cast<long>(left.count()));
+    co_return std::nullopt;
+}
+
+Task<std::optional<Answer>> respond(EventLoop& loop, Exchange& x, const ResponseHead& head, Stream& app,
+                                    Deadline& waiting, bool& complete) {
+    waiting.disarm();
+    if (x.route->session_control) {
+        auto failed = co_await obey_session_command(loop, x, head);
+        if (failed) co_return failed;
+    }
+    auto failed = co_await mint(loop, x);
+    if (failed) co_return failed;
+
+    const bool to_head = x.request.method == "HEAD";
+    AnswerHead answer{
+        .status = head.status, .reason = head.reason, .fields = {}, .has_body = true, .content_length = {}};
+    answer.has_body = !to_head && head.status != 204 && head.status != 304;
+    const bool tells_length = head.status != 204 && find(head.fields, Known::content_length).has_value();
+    if (tells_length) answer.content_length = head.content_length;
+    const ResponseRules rules{
+        .route = *x.route,
+        .request = x.request,
+        .https = x.peer.https,
+        .upstream_host = x.record.server,
+        .cookie_name = x.site->config.session.cookie.name,
+        .set_cookie = x.set_cookie.empty() ? std::nullopt : std::optional<std::string_view>(x.set_cookie),
+        .session_route = x.session_route()};
+    client_response_fields(head, rules, x.arena, answer.fields);
+    x.record.status = head.status;
+    x.app = &app;
+    x.relaying_since = loop.deadlines.now();
+
+    BodyReader body(app, head.framing, head.content_length);
+    BodyPiece piece = body.take();
+    if (piece.error) co_return Answer{.status = 502, .reason = "upstream_bad_answer"};
+    const error_code gone = co_await x.client.send_head(answer, piece.data, piece.end);
+    co_await relay(loop, x, body, piece, waiting, gone);
+    complete = body.ended();
+    co_return std::nullopt;
+}
+
+}  // namespace rotagate::proxy

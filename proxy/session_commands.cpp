@@ -1,0 +1,88 @@
+#include <spdlog/spdlog.h>
+
+#include "proxy/pipeline.hpp"
+
+namespace rotagate::proxy {
+namespace {
+
+using session::SessionErrc;
+using Kind = SecurityEvent::Kind;
+
+Answer failure(EventLoop& loop, const Exchange& x, const error_code& why) {
+    if (why == SessionErrc::unavailable) return {.status = 503, .reason = "store_unavailable"};
+    note(loop, x, Kind::refused, Reason::invalid_login, nullptr, why.message());
+    return {.status = 502, .reason = "invalid_session_command"};
+}
+
+Task<std::optional<Answer>> log_in(EventLoop& loop, Exchange& x, const SessionCommand& command) {
+    session::NewSession request{.user = {.id = std::string(*command.user), .org = std::string(command.org)},
+                                .permanent = command.permanent,
+                                .data = {},
+                                .client = x.client_address,
+                                .replaces = {}};
+    if (command.data) request.data = std::string(*command.data);
+    if (x.session) request.replaces = x.session->id;
+    const auto start = [&](session::Completion<session::Started> done) { loop.store.start(request, std::move(done)); };
+    auto started = co_await completed<session::Started>(start);
+    if (!started) co_return failure(loop, x, started.error());
+    if (started->replaced) note(loop, x, Kind::ended, Reason::replaced, &*request.replaces);
+    for (const session::SessionId& id : started->displaced)
+        note(loop, x, Kind::ended, Reason::displaced, &id, "session.max_sessions_per_user was reached");
+    x.session = std::move(started->session);
+    x.user = std::move(request.user);
+    x.admitted = std::chrono::steady_clock::now();
+    note(loop, x, Kind::started, Reason::login, &x.session->id);
+    co_return std::nullopt;
+}
+
+Task<std::optional<Answer>> log_out(EventLoop& loop, Exchange& x, SessionCommand::End end) {
+    if (!x.cookies.sessions.empty()) x.set_cookie = x.site->delete_cookie;
+    if (!x.session) co_return std::nullopt;
+    const session::SessionId id = x.session->id;
+    if (end == SessionCommand::End::session) {
+        const auto call = [&](session::Completion<bool> done) { loop.store.end(id, std::move(done)); };
+        const auto ended = co_await completed<bool>(call);
+        if (!ended) co_return failure(loop, x, ended.error());
+        if (*ended) note(loop, x, Kind::ended, Reason::logout, &id);
+    } else {
+        const auto call = [&](session::Completion<std::vector<session::SessionId>> done) {
+            loop.store.end_user(x.user, std::move(done));
+        };
+        const auto ended = co_await completed<std::vector<session::SessionId>>(call);
+        if (!ended) co_return failure(loop, x, ended.error());
+        for (const session::SessionId& one : *ended) note(loop, x, Kind::ended, Reason::logout_user, &one);
+    }
+    x.session.reset();
+    co_return std::nullopt;
+}
+
+Task<std::optional<Answer>> keep_data(EventLoop& loop, Exchange& x, std::string_view data) {
+    if (!x.session) co_return std::nullopt;
+    const auto call = [&](session::Completion<> done) {
+        loop.store.replace_data(x.session->id, std::string(data), std::move(done));
+    };
+    const auto kept = co_await completed<void>(call);
+    // A session that has ended meanwhile keeps nothing, and that is all right.
+    if (!kept && kept.error() != SessionErrc::unknown) co_return failure(loop, x, kept.error());
+    co_return std::nullopt;
+}
+
+}  // namespace
+
+Task<std::optional<Answer>> obey_session_command(EventLoop& loop, Exchange& x, const ResponseHead& head) {
+    const auto command = session_command(head);
+    if (!command) {
+        spdlog::warn(
+            "session.invalid_command upstream={} server={} request_id={} cure=\"X-Session-User is 1 to 256 bytes "
+            "of UTF-8, X-Session-Data a JSON object of at most 64 KiB, each sent once\"",
+            x.pool->settings().name, x.record.server, x.request_id);
+        note(loop, x, Kind::refused, Reason::invalid_login, nullptr, "the app's X-Session-* headers are not valid");
+        co_return Answer{.status = 502, .reason = "invalid_session_command"};
+    }
+    if (command->user) co_return co_await log_in(loop, x, *command);
+    if (command->end != SessionCommand::End::none) co_return co_await log_out(loop, x, command->end);
+    if (command->data) co_return co_await keep_data(loop, x, *command->data);
+    co_return std::nullopt;
+}
+
+}  // namespace rotagate::proxy

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <boost/asio/basic_stream_socket.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+
+#include "proxy/buffer.hpp"
+#include "proxy/task.hpp"
+#include "proxy/tls.hpp"
+
+namespace rotagate::proxy {
+
+using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, Executor>;  // TCP or unix
+
+/// Hears of a stream that nobody reads from: something arrived, or the peer closed.
+class StreamWatcher {
+public:
+    virtual void on_idle_event(class Stream& stream) = 0;
+
+protected:
+    ~StreamWatcher() = default;
+};
+
+/// A connected stream of bytes, plain or TLS, towards a client or an app. OpenSSL works between memory blocks; the
+/// socket is read and written with one system call for as many records as there are. One coroutine reads, one writes.
+class Stream : public std::enable_shared_from_this<Stream> {
+public:
+    /// @param ssl          with its role set; null: plain
+    /// @param buffer_size  of the input
+    Stream(Socket socket, tls::Ssl ssl, std::size_t buffer_size);
+    ~Stream();
+
+    Task<error_code> handshake();
+
+    /// What has arrived and was not consumed. The bytes may be changed in place.
+    std::string_view input() const { return {input_.data() + begin_, end_ - begin_}; }
+    char* input_data() { return input_.data() + begin_; }
+    void consume(std::size_t n) { begin_ += n; }
+    /// Waits until input() holds more than `seen` bytes.
+    /// Errors: eof; no_buffer_space (the input is full); what abort() said; the system's; OpenSSL's.
+    Task<error_code> more(std::size_t seen);
+    /// Gives away the block that holds the input, so that views of consumed bytes stay valid; what was not consumed
+    /// goes on in a new one of at least `size` bytes.
+    Buffer detach_input(std::size_t size);
+
+    /// Sends the pieces, as far as the socket takes them now, in as few records and calls as can be; keeps the rest.
+    /// @return false: some is kept, or it failed: await flush()
+    bool send(std::initializer_list<std::string_view> pieces);
+    Task<error_code> flush();
+
+    /// Whether nothing arrived beyond what was consumed, and the peer has not closed as far as is known.
+    bool quiet();
+    /// Tells the watcher, once, of the next event while nobody reads. For pooled connections that are quiet().
+    void watch(StreamWatcher& watcher);
+    void unwatch() { watcher_ = nullptr; }
+
+    /// Gives the memory back while the peer is silent; waits until it is not.
+    Task<error_code> wait_parked();
+
+    /// Ends all waiting, now and later, with this error.
+    void abort(error_code reason);
+    /// Ends a waiting more() with operation_aborted; the stream stays usable.
+    void interrupt();
+    /// Says goodbye to the peer: no more is sent. What it still sends can be read.
+    void shutdown();
+    void close();
+
+    SSL* ssl() const { return ssl_.get(); }
+    Socket& socket() { return socket_; }
+
+private:
+    void start_read();
+    void on_read(error_code ec, std::size_t n);
+    bool decrypt();
+    bool make_room();
+    void encrypt(std::initializer_list<std::string_view> pieces);
+    bool send_sealed();
+    bool send_plain(std::initializer_list<std::string_view> pieces);
+
+    Socket socket_;
+    tls::Ssl ssl_;
+    tls::MemoryBio bio_;
+    Buffer input_, cipher_;
+    std::size_t begin_ = 0, end_ = 0;
+    std::string unsent_;
+    error_code read_error_, write_error_;
+    bool reading_ = false, interrupted_ = false, flushing_ = false;
+    Signal arrived_;
+    StreamWatcher* watcher_ = nullptr;
+};
+
+}  // namespace rotagate::proxy

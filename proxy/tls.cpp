@@ -1,0 +1,217 @@
+#include "proxy/tls.hpp"
+
+#include <algorithm>
+#include <array>
+#include <mutex>
+#include <stdexcept>
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/rand.h>
+#include <openssl/x509v3.h>
+
+namespace rotagate::proxy::tls {
+namespace {
+
+int bio_read(BIO* bio, char* into, std::size_t size, std::size_t* done) {
+    auto& memory = *static_cast<MemoryBio*>(BIO_get_data(bio));
+    BIO_clear_retry_flags(bio);
+    if (memory.in.empty()) {
+        BIO_set_retry_read(bio);
+        return 0;
+    }
+    *done = memory.in.copy(into, size);
+    memory.in.remove_prefix(*done);
+    return 1;
+}
+
+int bio_write(BIO* bio, const char* data, std::size_t size, std::size_t* done) {
+    static_cast<MemoryBio*>(BIO_get_data(bio))->out->append(data, size);
+    *done = size;
+    return 1;
+}
+
+long bio_ctrl(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
+
+BIO_METHOD* memory_method() {
+    static BIO_METHOD* method = [] {
+        BIO_METHOD* m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "rotagate memory");
+        BIO_meth_set_read_ex(m, bio_read);
+        BIO_meth_set_write_ex(m, bio_write);
+        BIO_meth_set_ctrl(m, bio_ctrl);
+        return m;
+    }();
+    return method;
+}
+
+// HTTP/1.1 is what there is; a client that offers only others is told so rather than misunderstood.
+int choose_protocol(SSL*, const unsigned char** out, unsigned char* out_length, const unsigned char* in,
+                    unsigned in_length, void*) {
+    static constexpr unsigned char ours[] = "\x08http/1.1\x08http/1.0";
+    unsigned char* chosen = nullptr;
+    if (SSL_select_next_proto(&chosen, out_length, ours, sizeof ours - 1, in, in_length) != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+// One set for the process, so that a ticket from one event loop is good on the next.
+std::array<unsigned char, 80>& ticket_keys() {
+    static std::array<unsigned char, 80> keys = [] {
+        std::array<unsigned char, 80> fresh{};
+        if (RAND_bytes(fresh.data(), fresh.size()) != 1) throw std::runtime_error("no random bytes: " + last_error());
+        return fresh;
+    }();
+    return keys;
+}
+
+[[noreturn]] void fail(const std::filesystem::path& file, std::string_view what) {
+    throw std::runtime_error(file.string() + ": " + std::string(what) + ": " + last_error());
+}
+
+void harden(SSL_CTX* context, int min_version) {
+    SSL_CTX_set_min_proto_version(context, min_version);
+    SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+    // Idle connections give OpenSSL's buffers back.
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    // Forward secrecy and authenticated encryption only; TLS 1.3 has nothing else.
+    if (SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
+        throw std::runtime_error("TLS ciphers: " + last_error());
+}
+
+Context server_context(const config::Certificate& files, config::TlsVersion min_version, std::size_t index) {
+    Context context{SSL_CTX_new(TLS_server_method())};
+    if (!context) throw std::runtime_error("TLS: " + last_error());
+    harden(context.get(), min_version == config::TlsVersion::tls1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
+    if (SSL_CTX_use_certificate_chain_file(context.get(), files.cert.c_str()) != 1)
+        fail(files.cert, "cannot use this certificate");
+    if (SSL_CTX_use_PrivateKey_file(context.get(), files.key.c_str(), SSL_FILETYPE_PEM) != 1)
+        fail(files.key, "cannot use this private key");
+    if (SSL_CTX_check_private_key(context.get()) != 1)
+        fail(files.key, "this key is not that of " + files.cert.string());
+    SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);  // tickets carry the state
+    SSL_CTX_set_tlsext_ticket_keys(context.get(), ticket_keys().data(), static_cast<long>(ticket_keys().size()));
+    // A session of one certificate is not resumed under another.
+    const std::string id = "certificate " + std::to_string(index);
+    SSL_CTX_set_session_id_context(context.get(), reinterpret_cast<const unsigned char*>(id.data()),
+                                   static_cast<unsigned>(id.size()));
+    SSL_CTX_set_alpn_select_cb(context.get(), choose_protocol, nullptr);
+    return context;
+}
+
+std::string lower(std::string_view text) {
+    std::string out(text);
+    std::ranges::transform(out, out.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    return out;
+}
+
+std::vector<std::string> certificate_names(X509* certificate) {
+    std::vector<std::string> names;
+    auto* alternatives =
+        static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
+    for (int i = 0; i < sk_GENERAL_NAME_num(alternatives); ++i) {
+        const GENERAL_NAME* name = sk_GENERAL_NAME_value(alternatives, i);
+        if (name->type != GEN_DNS) continue;
+        names.push_back(lower({reinterpret_cast<const char*>(ASN1_STRING_get0_data(name->d.dNSName)),
+                               static_cast<std::size_t>(ASN1_STRING_length(name->d.dNSName))}));
+    }
+    GENERAL_NAMES_free(alternatives);
+    return names;
+}
+
+}  // namespace
+
+void attach(SSL* ssl, MemoryBio& memory) {
+    BIO* bio = BIO_new(memory_method());
+    if (!bio) throw std::bad_alloc();
+    BIO_set_data(bio, &memory);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(ssl, bio, bio);
+}
+
+ServerContexts::ServerContexts(const config::ServerTls& settings) {
+    for (const config::Certificate& files : settings.certificates) {
+        contexts_.push_back(server_context(files, settings.min_version, contexts_.size()));
+        SSL_CTX* context = contexts_.back().get();
+        for (const std::string& name : certificate_names(SSL_CTX_get0_certificate(context))) {
+            if (name.starts_with("*.")) {
+                wildcard_.emplace(name.substr(2), context);
+            } else {
+                exact_.emplace(name, context);
+            }
+        }
+    }
+    SSL_CTX_set_tlsext_servername_callback(contexts_.front().get(), &ServerContexts::choose);
+    SSL_CTX_set_tlsext_servername_arg(contexts_.front().get(), this);
+}
+
+int ServerContexts::choose(SSL* ssl, int*, void* self) {
+    const auto& contexts = *static_cast<const ServerContexts*>(self);
+    const std::string name = lower(server_name(ssl));
+    if (name.empty()) return SSL_TLSEXT_ERR_NOACK;
+    SSL_CTX* chosen = nullptr;
+    if (const auto exact = contexts.exact_.find(name); exact != contexts.exact_.end()) {
+        chosen = exact->second;
+    } else if (const auto dot = name.find('.'); dot != std::string::npos) {
+        const auto wildcard = contexts.wildcard_.find(std::string_view(name).substr(dot + 1));
+        if (wildcard != contexts.wildcard_.end()) chosen = wildcard->second;
+    }
+    if (chosen) SSL_set_SSL_CTX(ssl, chosen);
+    return SSL_TLSEXT_ERR_OK;
+}
+
+Ssl ServerContexts::accept() const {
+    Ssl ssl{SSL_new(contexts_.front().get())};
+    if (!ssl) throw std::bad_alloc();
+    SSL_set_accept_state(ssl.get());
+    return ssl;
+}
+
+Context upstream_context(const config::UpstreamTls& settings) {
+    Context context{SSL_CTX_new(TLS_client_method())};
+    if (!context) throw std::runtime_error("TLS: " + last_error());
+    harden(context.get(), TLS1_2_VERSION);
+    SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+    if (settings.ca.empty()) {
+        SSL_CTX_set_default_verify_paths(context.get());
+    } else if (SSL_CTX_load_verify_file(context.get(), settings.ca.c_str()) != 1) {
+        fail(settings.ca, "cannot read these authorities");
+    }
+    return context;
+}
+
+Ssl connect(SSL_CTX* context, const std::string& name) {
+    Ssl ssl{SSL_new(context)};
+    if (!ssl) throw std::bad_alloc();
+    SSL_set_connect_state(ssl.get());
+    X509_VERIFY_PARAM* verify = SSL_get0_param(ssl.get());
+    if (X509_VERIFY_PARAM_set1_ip_asc(verify, name.c_str()) != 1) {  // not an IP address: a name
+        SSL_set_tlsext_host_name(ssl.get(), name.c_str());
+        X509_VERIFY_PARAM_set_hostflags(verify, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+        X509_VERIFY_PARAM_set1_host(verify, name.c_str(), name.size());
+    }
+    ERR_clear_error();
+    return ssl;
+}
+
+bool covers(const SSL* ssl, const std::string& host) {
+    X509* certificate = SSL_get_certificate(ssl);
+    return certificate && X509_check_host(certificate, host.data(), host.size(), 0, nullptr) == 1;
+}
+
+std::string_view server_name(const SSL* ssl) {
+    const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    return name ? std::string_view(name) : std::string_view();
+}
+
+std::string last_error() {
+    const unsigned long code = ERR_get_error();
+    ERR_clear_error();
+    if (code == 0) return "unknown error";
+    const char* reason = ERR_reason_error_string(code);
+    if (ERR_SYSTEM_ERROR(code)) return std::generic_category().message(ERR_GET_REASON(code));
+    return reason ? reason : "OpenSSL error " + std::to_string(code);
+}
+
+}  // namespace rotagate::proxy::tls

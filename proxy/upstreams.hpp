@@ -1,0 +1,99 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "proxy/deadlines.hpp"
+#include "proxy/metrics.hpp"
+#include "proxy/stream.hpp"
+
+namespace rotagate::proxy {
+
+using Endpoint = asio::generic::stream_protocol::endpoint;
+
+/// What the health checks find out about a server, shared by all event loops.
+struct ServerHealth {
+    std::atomic<bool> up{true};     ///< the balancing avoids it otherwise
+    std::atomic<bool> alive{true};  ///< what /readyz tells: up, and reachable where no health check is configured
+};
+/// For each upstream, each of its servers.
+using HealthTable = std::vector<std::vector<std::shared_ptr<ServerHealth>>>;
+
+/// Opens connections to one server; looks its name up again as time goes by.
+class Connector {
+public:
+    /// @param tls  null: plain. It must outlive the connections.
+    Connector(asio::io_context& loop, config::Address address, SSL_CTX* tls, std::string tls_name);
+    /// Connects, TLS included. Errors: timed_out, not found, refused, the certificate is wrong, ...
+    Task<session::Result<std::shared_ptr<Stream>>> connect(Deadlines& deadlines, config::Duration timeout);
+    const config::Address& address() const { return address_; }
+
+private:
+    Task<error_code> resolve();
+    static void set_up(Socket& socket);
+
+    asio::io_context& loop_;
+    config::Address address_;
+    SSL_CTX* tls_;
+    std::string tls_name_;
+    std::vector<Endpoint> endpoints_;
+    std::chrono::steady_clock::time_point resolved_at_{};
+};
+
+/// The servers of one upstream as one event loop sees them: balancing, and kept-alive connections.
+class UpstreamPool {
+public:
+    class Server;
+    /// A connection that is lent for one request. It is closed unless it is given back.
+    class Lease {
+    public:
+        Lease(Server& server, std::shared_ptr<Stream> stream, bool reused);
+        Lease(Lease&& other) noexcept
+            : server_(other.server_), stream_(std::move(other.stream_)), reused_(other.reused_) {}
+        Lease& operator=(Lease&&) = delete;
+        ~Lease();
+
+        Stream& stream() const { return *stream_; }
+        bool reused() const {
+            return reused_;
+        }  ///< it served a request before: the server may have closed it meanwhile
+        const std::string& server_name() const;
+        /// For the next request: the answer is read to its end, and the server keeps the connection open.
+        void give_back();
+
+    private:
+        Server* server_;
+        std::shared_ptr<Stream> stream_;
+        bool reused_;
+    };
+
+    UpstreamPool(asio::io_context& loop, const config::Upstream& settings,
+                 const std::vector<std::shared_ptr<ServerHealth>>& health, Deadlines& deadlines, LoopMetrics& metrics);
+    ~UpstreamPool();
+
+    /// What one request has tried so far.
+    struct Attempt {
+        std::string user{};         ///< for user_hash
+        std::vector<bool> tried{};  ///< by server
+        bool fresh = false;         ///< no kept-alive connection: the last one turned out to be closed
+        std::size_t server = 0;     ///< out: where the last take() went
+    };
+    /// A connection to the server that the balancing picks. Errors: Connector's; host_unreachable: all were tried.
+    Task<session::Result<Lease>> take(Attempt& attempt);
+
+    const config::Upstream& settings() const { return settings_; }
+    const std::string& first_server_name() const;
+
+private:
+    config::Upstream settings_;
+    tls::Context tls_;
+    std::vector<std::unique_ptr<Server>> servers_;
+    Deadlines& deadlines_;
+    LoopMetrics& metrics_;
+    std::size_t turn_ = 0;
+};
+
+}  // namespace rotagate::proxy
