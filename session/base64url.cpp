@@ -5,7 +5,7 @@
 namespace rotagate::session {
 namespace {
 
-constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+constexpr char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 constexpr std::uint8_t no_digit = 0x80;  // no digit has this bit: one test at the end finds any bad character
 
 constexpr auto digits = [] {
@@ -15,10 +15,7 @@ constexpr auto digits = [] {
     return table;
 }();
 
-char* put(char* out, std::uint32_t bits, unsigned characters) {
-    for (unsigned i = 0; i < characters; ++i) *out++ = alphabet[(bits >> (18 - 6 * i)) & 63];
-    return out;
-}
+char character(std::uint32_t bits) { return alphabet[bits & 63]; }
 
 }  // namespace
 
@@ -26,18 +23,29 @@ void append_base64url(std::string& text, std::span<const std::uint8_t> bytes) {
     const std::size_t start = text.size();
     text.resize(start + base64url_size(bytes.size()));
     char* out = text.data() + start;
-    std::size_t i = 0;
-    for (; i + 3 <= bytes.size(); i += 3) {
-        out = put(out, std::uint32_t{bytes[i]} << 16 | std::uint32_t{bytes[i + 1]} << 8 | bytes[i + 2], 4);
+    const std::uint8_t* in = bytes.data();
+    std::size_t left = bytes.size();
+    for (; left >= 3; left -= 3, in += 3, out += 4) {
+        const std::uint32_t bits = std::uint32_t{in[0]} << 16 | std::uint32_t{in[1]} << 8 | in[2];
+        out[0] = character(bits >> 18);
+        out[1] = character(bits >> 12);
+        out[2] = character(bits >> 6);
+        out[3] = character(bits);
     }
-    if (bytes.size() - i == 1) put(out, std::uint32_t{bytes[i]} << 16, 2);
-    if (bytes.size() - i == 2) put(out, std::uint32_t{bytes[i]} << 16 | std::uint32_t{bytes[i + 1]} << 8, 3);
+    if (left == 0) return;
+    const std::uint32_t bits = std::uint32_t{in[0]} << 16 | (left == 2 ? std::uint32_t{in[1]} << 8 : 0);
+    out[0] = character(bits >> 18);
+    out[1] = character(bits >> 12);
+    if (left == 2) out[2] = character(bits >> 6);
 }
 
 std::optional<std::size_t> from_base64url(std::string_view text, std::span<std::uint8_t> bytes) {
     const std::size_t size = text.size() * 3 / 4;
     if (text.size() % 4 == 1 || size > bytes.size()) return std::nullopt;
-    const auto digit = [&](std::size_t i) { return digits[static_cast<unsigned char>(text[i])]; };
+    // Indexes stay within the sizes checked above; plain pointers spare the checked ones of the containers.
+    const auto digit = [in = text.data(), table = digits.data()](std::size_t i) {
+        return table[static_cast<unsigned char>(in[i])];
+    };
 
     std::uint8_t seen = 0;
     std::uint8_t* out = bytes.data();

@@ -33,7 +33,8 @@ public:
     bool end(const SessionId& id, Millis now);
     /// Ends a session for a login, so that present() answers `replaced` for 2 G. Returns whether it was there.
     bool replace(const SessionId& id, Millis now);
-    void end_selected(const KeySelection& selection, Millis now, std::vector<SessionId>& ended);
+    /// Ends whole users until at least `limit` sessions have ended. Returns whether there are none left.
+    bool end_selected(const KeySelection& selection, std::size_t limit, Millis now, std::vector<SessionId>& ended);
 
     struct Listed {
         Session session;

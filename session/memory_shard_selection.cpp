@@ -36,16 +36,20 @@ Users::iterator MemoryShard::next_user(const KeySelection& selection, const std:
     return user != users_.end() && selection.matches(KeyParts::of(user->first)) ? user : users_.end();
 }
 
-void MemoryShard::end_selected(const KeySelection& selection, Millis now, std::vector<SessionId>& ended) {
+bool MemoryShard::end_selected(const KeySelection& selection, std::size_t limit, Millis now,
+                               std::vector<SessionId>& ended) {
     expire(now);
+    const std::size_t enough = ended.size() + limit;
     std::string key;  // of the user who was ended last, and is not there any more
     for (auto user = next_user(selection, {}); user != users_.end(); user = next_user(selection, KeyParts::of(key))) {
+        if (ended.size() >= enough) return false;
         key = user->first;
         UserSessions& sessions = user->second;
         do {
             ended.push_back(sessions.front().id);
         } while (remove(sessions.front()));
     }
+    return true;
 }
 
 void MemoryShard::list(const KeySelection& selection, const Position* position, std::size_t limit, Millis now,

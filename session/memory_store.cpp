@@ -68,11 +68,15 @@ struct MemoryStore::Impl {
     std::vector<SessionId> end(const Selection& selected) const {
         const KeySelection selection{selected};
         std::vector<SessionId> ended;
-        const auto end_in = [&](MemoryShard& shard, Millis now) { shard.end_selected(selection, now, ended); };
-        if (selection.id) {
-            in_shard(index_of({.org = {}, .id = *selection.id}), end_in);
-        } else {
-            for (std::size_t i = 0; i < shard_count; ++i) in_shard(i, end_in);
+        const auto end_some = [&](MemoryShard& shard, Millis now) {
+            constexpr std::size_t at_a_time = 1000;  // about a millisecond, for which requests of other users may wait
+            return shard.end_selected(selection, at_a_time, now, ended);
+        };
+        const std::size_t first = selection.id ? index_of({.org = {}, .id = *selection.id}) : 0;
+        const std::size_t last = selection.id ? first : shard_count - 1;
+        for (std::size_t i = first; i <= last; ++i) {
+            while (!in_shard(i, end_some)) {
+            }
         }
         return ended;
     }

@@ -6,12 +6,12 @@
 
 namespace rotagate::session {
 
-/// Sessions in this process's memory, for one machine. Thread-safe: all event loops share one, in shards by user, so that
-/// whatever concerns one user is one critical section. Completions are called before the call returns.
+/// Sessions in this process's memory, for one machine. Thread-safe: all event loops share one, in shards by user, so
+/// that whatever concerns one user is one critical section. Completions are called before the call returns.
 class MemoryStore final : public SessionStore {
 public:
-    /// Milliseconds since 1970; never goes back. The default is the wall clock at the start plus the steady clock since,
-    /// so that a step of the system's clock ends no session.
+    /// Milliseconds since 1970; never goes back. The default is the wall clock at the start plus the steady clock
+    /// since, so that a step of the system's clock ends no session.
     using Clock = std::function<Millis()>;
 
     explicit MemoryStore(const config::Session& settings, Clock clock = {}, ExpiryListener on_expiry = {});

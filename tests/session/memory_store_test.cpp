@@ -131,6 +131,15 @@ SCENARIO("memory is given back when a wave of sessions has gone", "[memory]") {
     if (own_allocator) CHECK(in_use() < before + (full - before) / 50);
 }
 
+SCENARIO("a crowd is ended completely, in steps that let others in between", "[memory]") {
+    MemoryStore store{config::Session{}};
+    for (int i = 0; i < 200'000; ++i) start(store, {.user = {"user" + std::to_string(i), i % 2 ? "acme" : ""}});
+    store.end_selected({.org = "acme"}, [](Result<std::vector<SessionId>> ended) { CHECK(ended->size() == 100'000); });
+    CHECK(store.size() == 100'000);
+    store.end_selected({}, [](Result<std::vector<SessionId>> ended) { CHECK(ended->size() == 100'000); });
+    CHECK(store.size() == 0);
+}
+
 SCENARIO("a flood of logins does not grow the memory of replaced sessions without bound", "[memory]") {
     FakeClock clock;
     MemoryStore store{config::Session{}, clock.reader()};
