@@ -19,7 +19,7 @@ using asio::awaitable;
 
 namespace {
 
-constexpr std::size_t max_form = 64 * 1024;  // bytes
+constexpr std::size_t max_form = 65'536;  // bytes
 
 awaitable<void> pause(std::chrono::milliseconds duration) {
     asio::steady_timer timer(co_await asio::this_coro::executor, duration);
@@ -84,7 +84,7 @@ awaitable<void> answer(Exchange& exchange, Pages& pages) {
 awaitable<void> serve(asio::ip::tcp::socket socket, Pages& pages) try {
     socket.set_option(asio::ip::tcp::no_delay(true));
     boost::beast::flat_buffer buffer;
-    buffer.reserve(16 * 1024);
+    buffer.reserve(16'384);
     for (bool open = true; open;) {
         Exchange exchange(socket, buffer);
         if (!co_await exchange.read_head()) break;

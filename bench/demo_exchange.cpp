@@ -18,7 +18,7 @@ using asio::use_awaitable;
 
 namespace {
 
-constexpr std::size_t max_head = 64 * 1024;  // bytes
+constexpr std::size_t max_head = 65'536;  // bytes
 constexpr auto as_result = asio::as_tuple(use_awaitable);
 
 bool has_body(unsigned status) { return status != 204 && status != 304; }

@@ -55,7 +55,7 @@ private:
     boost::asio::ip::tcp::socket& socket_;
     boost::beast::flat_buffer& buffer_;
     http::request_parser<http::buffer_body> parser_;
-    std::array<char, 64 * 1024> piece_;
+    std::array<char, 65'536> piece_;
     bool continue_expected_ = false;
 };
 

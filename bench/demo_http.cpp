@@ -100,7 +100,7 @@ std::string escape_html(std::string_view text) {
 }
 
 std::string safe_next(std::string_view next) {
-    const std::string elsewhere = "/account";
+    std::string elsewhere = "/account";
     const auto parsed = urls::parse_origin_form(next);
     if (!parsed) return elsewhere;
     const std::string path = percent_decode(std::string_view(parsed->encoded_path()));

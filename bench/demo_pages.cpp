@@ -117,7 +117,7 @@ changes the session's cookie.</p>
     content += escape_html(visitor.user) + "\" role=\"status\">Loading …</p>\n<div class=\"tiles\">\n";
     for (int number = 1; number <= 30; ++number) {
         const std::string n = std::to_string(number);
-        content += "<img src=\"/tile/" + n + "\" alt=\"tile " + n + "\">\n";
+        content.append("<img src=\"/tile/").append(n).append("\" alt=\"tile ").append(n).append("\">\n");
     }
     content += "</div></section>\n<script src=\"/static/parallel.js\"></script>\n";
     return page(visitor, "Parallel", content);

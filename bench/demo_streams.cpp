@@ -16,7 +16,7 @@ using asio::awaitable;
 
 namespace {
 
-constexpr std::uint64_t block_size = 256 * 1024;  // bytes; a multiple of the alphabet's 64
+constexpr std::uint64_t block_size = 262'144;  // bytes; a multiple of the alphabet's 64
 
 /// A part of the endless pattern, from a position on.
 std::string_view pattern(std::uint64_t position, std::uint64_t size) {
