@@ -44,7 +44,9 @@ std::optional<std::string> rewritten_location(std::string_view location, const P
     while (prefix.ends_with('/')) prefix.remove_suffix(1);
     std::string result;
     if (const auto absolute = split_absolute(location)) {
-        const auto own = [&](std::string_view origin) { return same_name(origin, absolute->authority); };
+        const auto own = [&](std::string_view origin) {
+            return !origin.empty() && same_name(origin, absolute->authority);
+        };
         if (!std::any_of(places.origins.begin(), places.origins.end(), own)) return std::nullopt;
         result.append(places.client_scheme).append("://").append(places.client_authority).append(prefix);
         if (!absolute->rest.starts_with('/')) result += '/';

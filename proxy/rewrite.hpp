@@ -1,6 +1,6 @@
 #pragma once
 
-#include <initializer_list>
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,7 +18,7 @@ std::string_view stripped_path(std::string_view path, std::string_view strip_pre
 struct Places {
     std::string_view strip_prefix;                     ///< what the client's paths have in front; may be empty
     std::string_view client_scheme, client_authority;  ///< how the client reached the gateway
-    std::initializer_list<std::string_view> origins;   ///< authorities under which the app may name itself
+    std::array<std::string_view, 2> origins;           ///< authorities under which the app may name itself; empty: none
 };
 
 /// A Location or Content-Location of the app as the client must see it; none: leave it.

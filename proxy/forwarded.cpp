@@ -1,0 +1,134 @@
+#include "proxy/forwarded.hpp"
+
+#include <algorithm>
+
+#include "proxy/authority.hpp"
+#include "proxy/grammar.hpp"
+
+namespace rotagate::proxy {
+namespace {
+
+/// X-Forwarded-* by which authenticating proxies tell who the user is: only the gateway's own session does that here.
+constexpr std::string_view identity_fields[] = {
+    "user", "email", "group", "groups", "role", "access-token", "preferred-username", "roles"};
+
+std::string_view after_prefix(std::string_view name) { return name.substr(std::string_view("x-forwarded-").size()); }
+
+bool tells_identity(std::string_view suffix) {
+    return std::any_of(std::begin(identity_fields), std::end(identity_fields),
+                       [&](std::string_view name) { return same_name(name, suffix); });
+}
+
+/// The value of the parameter in one element of Forwarded, without quotes; none: it is not there.
+std::optional<std::string_view> parameter(std::string_view element, std::string_view name) {
+    std::optional<std::string_view> value;
+    grammar::each_item(element, ';', [&](std::string_view pair) {
+        const auto equals = pair.find('=');
+        if (equals == std::string_view::npos || !same_name(pair.substr(0, equals), name)) return true;
+        value = pair.substr(equals + 1);
+        if (value->size() >= 2 && value->front() == '"' && value->back() == '"')
+            value = value->substr(1, value->size() - 2);
+        return false;
+    });
+    return value;
+}
+
+std::string_view joined(std::string_view list, std::string_view more, Arena& arena) {
+    return list.empty() ? more : arena.join({list, ", ", more});
+}
+
+/// A node or host as a value of Forwarded: quoted where it is no token, and IPv6 in brackets (RFC 7239 section 6).
+std::string_view forwarded_value(std::string_view text, bool node, Arena& arena) {
+    if (grammar::is_token(text)) return text;
+    const bool clean =
+        std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; });
+    if (!clean || text.empty()) return "unknown";
+    const bool bare_ipv6 = node && text.front() != '[' && std::count(text.begin(), text.end(), ':') > 1;
+    return bare_ipv6 ? arena.join({"\"[", text, "]\""}) : arena.join({"\"", text, "\""});
+}
+
+/// What a trusted peer told.
+struct Told {
+    std::string_view addresses;  ///< X-Forwarded-For
+    std::string_view forwarded;
+    std::string_view proto, host;
+};
+
+Told read_told(const RequestHead& head, Arena& arena, Fields& out) {
+    Told told;
+    std::string host;
+    for (const Field& field : head.fields) {
+        if (field.known == Known::forwarded) told.forwarded = joined(told.forwarded, field.value, arena);
+        if (field.known != Known::x_forwarded) continue;
+        const auto suffix = after_prefix(field.name);
+        if (same_name(suffix, "for")) {
+            told.addresses = joined(told.addresses, field.value, arena);
+        } else if (same_name(suffix, "proto")) {
+            if (field.value == "http" || field.value == "https") told.proto = field.value;
+        } else if (same_name(suffix, "host")) {
+            if (read_authority(field.value, host)) told.host = field.value;
+        } else if (!tells_identity(suffix)) {
+            out.push_back(field);
+        }
+    }
+    return told;
+}
+
+/// A peer that speaks only one of the two languages is translated into the other, so that the app reads one story.
+void translate(const RequestHead& head, Told& told, Arena& arena) {
+    if (told.addresses.empty() == told.forwarded.empty()) return;
+    const bool to_forwarded = told.forwarded.empty();
+    for (const auto node : forwarded_nodes(head)) {
+        if (to_forwarded) {
+            told.forwarded = joined(told.forwarded, arena.join({"for=", forwarded_value(node, true, arena)}), arena);
+        } else {
+            told.addresses = joined(told.addresses, node, arena);
+        }
+    }
+}
+
+}  // namespace
+
+Nodes forwarded_nodes(const RequestHead& head) {
+    Nodes nodes;
+    for (const Field& field : head.fields) {
+        if (field.known != Known::x_forwarded || !same_name(after_prefix(field.name), "for")) continue;
+        grammar::each_item(field.value, ',', [&](std::string_view node) {
+            nodes.push_back(node);
+            return true;
+        });
+    }
+    if (!nodes.empty()) return nodes;
+    for (const Field& field : head.fields) {
+        if (field.known != Known::forwarded) continue;
+        grammar::each_item(field.value, ',', [&](std::string_view element) {
+            nodes.push_back(parameter(element, "for").value_or("unknown"));
+            return true;
+        });
+    }
+    return nodes;
+}
+
+void add_forwarding_fields(const RequestHead& head, const Peer& peer, Arena& arena, Fields& out) {
+    Told told;
+    if (peer.trusted) {
+        told = read_told(head, arena, out);
+        translate(head, told, arena);
+    }
+    const std::string_view address = peer.address == "unix" ? "unknown" : std::string_view(peer.address);
+    const std::string_view proto = !told.proto.empty() ? told.proto : peer.https ? "https" : "http";
+    const std::string_view host = told.host.empty() ? head.authority : told.host;
+
+    out.push_back({"X-Forwarded-For", joined(told.addresses, address, arena), Known::x_forwarded});
+    out.push_back({"X-Forwarded-Proto", proto, Known::x_forwarded});
+    if (!host.empty()) out.push_back({"X-Forwarded-Host", host, Known::x_forwarded});
+
+    const auto node = forwarded_value(address, true, arena);
+    const auto element = head.authority.empty()
+                             ? arena.join({"for=", node, ";proto=", peer.https ? "https" : "http"})
+                             : arena.join({"for=", node, ";host=", forwarded_value(head.authority, false, arena),
+                                           ";proto=", peer.https ? "https" : "http"});
+    out.push_back({"Forwarded", joined(told.forwarded, element, arena), Known::forwarded});
+}
+
+}  // namespace rotagate::proxy

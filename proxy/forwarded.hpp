@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/config.hpp"
+#include "proxy/message.hpp"
+
+/// Who the client is behind trusted proxies, and how the app is told (RFC 7239, and X-Forwarded-* as is usual).
+namespace rotagate::proxy {
+
+/// The client as the connection sees it, before any X-Forwarded-For is believed.
+struct Peer {
+    std::string address;   ///< IP address without port; "unix" for a unix socket
+    bool trusted = false;  ///< in trusted_proxies: its forwarding headers count
+    bool https = false;
+};
+
+/// Whether an address is in one of the networks. IPv4-mapped IPv6 addresses count as IPv4.
+bool in_networks(std::string_view address, const std::vector<config::Network>& networks);
+
+/// The client's address: the peer's, or, where the peer is trusted, the last in X-Forwarded-For (or Forwarded) that is
+/// not a trusted proxy itself; the first, where all are. The peer's too where an entry up to there is not an address.
+std::string client_address(const RequestHead& head, const Peer& peer, const std::vector<config::Network>& trusted);
+
+/// The nodes of X-Forwarded-For, or else of Forwarded ("unknown" where an element names none), the client's first.
+using Nodes = boost::container::small_vector<std::string_view, 4>;
+Nodes forwarded_nodes(const RequestHead& head);
+
+/// Appends X-Forwarded-For, -Proto, -Host and Forwarded. What a trusted peer sent is continued, and its other
+/// X-Forwarded-* fields pass, but for those that tell who the user is; what others sent does not count.
+void add_forwarding_fields(const RequestHead& head, const Peer& peer, Arena& arena, Fields& out);
+
+}  // namespace rotagate::proxy

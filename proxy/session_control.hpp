@@ -1,0 +1,25 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "proxy/message.hpp"
+
+namespace rotagate::proxy {
+
+/// What an app's X-Session-* fields ask for (SPEC section 3).
+struct SessionCommand {
+    enum class End { none, session, user };
+    std::optional<std::string_view> user;  ///< not empty: start a session
+    std::string_view org;
+    bool permanent = false;
+    std::optional<std::string_view> data;
+    End end = End::none;
+
+    bool any() const { return user || data || end != End::none; }
+};
+/// @return none where the fields contradict each other (a start and an end, an organization or a lifetime without a
+///         user), come twice, or have no valid form: answer 502
+std::optional<SessionCommand> session_command(const ResponseHead& head);
+
+}  // namespace rotagate::proxy
