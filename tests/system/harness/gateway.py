@@ -37,6 +37,14 @@ def free_port() -> int:
                 continue
 
 
+def with_free_ports(config: dict) -> dict:
+    """The configuration with a free port in place of each port 0."""
+    text = json.dumps(config)
+    while '"127.0.0.1:0"' in text:
+        text = text.replace('"127.0.0.1:0"', f'"127.0.0.1:{free_port()}"', 1)
+    return json.loads(text)
+
+
 def merged(base: dict, changes: dict) -> dict:
     """The base with changes laid over it: maps by key, all else replaced."""
     result = dict(base)
@@ -69,13 +77,17 @@ class Gateway:
     """Starts at once; stop() ends it, and fails if it did not end well."""
 
     def __init__(self, folder: pathlib.Path, config: dict, trust: pathlib.Path):
-        self.folder, self.config, self.trust = folder, config, trust
-        self.address = self._endpoint(config["listen"][0]["address"])
+        self.folder, self.config, self.trust = folder, with_free_ports(config), trust
+        self.address = self.endpoint(0)
         self._write_config()
         self._out, self._err = open(folder / "stdout", "wb"), open(folder / "stderr", "wb")
         self.process = subprocess.Popen([PROGRAM, "run", "--config", folder / "rotagate.yaml"],
                                         stdout=self._out, stderr=self._err)
         self._await_listeners()
+
+    def endpoint(self, listener: int) -> tuple[str, int]:
+        """Host and port of the n-th listener."""
+        return self._endpoint(self.config["listen"][listener]["address"])
 
     @staticmethod
     def _endpoint(text: str) -> tuple[str, int]:
@@ -158,6 +170,11 @@ class Gateway:
     def access_log(self) -> list[dict]:
         return self._json_lines("access.log")
 
+    def access_line(self, request_id: str) -> dict:
+        """The line of one request, once it is written."""
+        return poll(lambda: next((line for line in self.access_log() if line["request_id"] == request_id), None),
+                    f"an access line of request {request_id}")
+
     def security_log(self, reason: str | None = None, user: str | None = None) -> list[dict]:
         return [line for line in self._json_lines("security.log")
                 if (reason is None or line["reason"] == reason) and (user is None or line.get("user") == user)]
@@ -196,13 +213,13 @@ class Gateway:
 def standard_config(folder: pathlib.Path, certificates, key: pathlib.Path, servers: list[str]) -> dict:
     """One thread and at most one idle connection to the app, so that all users share it: the canary's oracle."""
     return {
-        "listen": [{"address": f"127.0.0.1:{free_port()}", "tls": {
+        "listen": [{"address": "127.0.0.1:0", "tls": {
             "certificates": [certificates.example.listed(), certificates.api.listed()]}}],
         "session": {"store": "memory", "cookie": {"name": COOKIE, "key_files": [str(key)]}},
         "upstreams": {"app": {"servers": servers, "max_idle_connections": 1,
                               "connect_timeout": "2s", "response_timeout": f"{int(20 * SCALE)}s"}},
         "routes": ROUTES,
-        "admin": {"address": f"127.0.0.1:{free_port()}"},
+        "admin": {"address": "127.0.0.1:0"},
         "log": {"access": str(folder / "access.log"), "security": str(folder / "security.log")},
         "threads": 1,
     }

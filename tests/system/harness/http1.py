@@ -7,7 +7,7 @@ import ssl
 from dataclasses import dataclass, field
 
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
-REQUEST_LINE = re.compile(rb"([A-Z]+) (/[!-~]*|\*) HTTP/1\.1\Z")
+REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) (/[!-~]*|\*) HTTP/1\.1\Z")
 STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9]) ([\t -~\x80-\xff]*)\Z")
 FIELD_VALUE = re.compile(rb"[\t -~\x80-\xff]*\Z")
 LENGTH = re.compile(r"[0-9]+\Z")
@@ -257,6 +257,11 @@ def read_response(reader: Reader, to_head: bool = False) -> Response:
     response = read_response_head(reader)
     response.body = b"".join(body_pieces(response, reader, to_head))
     return response
+
+
+def crlf(text: str) -> bytes:
+    """Bytes as SECURITY.md writes them: "⏎" stands for CRLF; characters up to U+00FF are the byte of that value."""
+    return text.replace("⏎", "\r\n").encode("latin-1")
 
 
 def request_bytes(method: str, target: str, headers: Headers | dict | None = None, body: bytes = b"",

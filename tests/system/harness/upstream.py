@@ -18,17 +18,21 @@ class Exchange:
         self.connection = connection
         self.request = request
         self._pieces = http1.pieces_of(request, connection.reader)
+        self._answered = False
 
     def pieces(self):
-        """The body as it comes, not kept."""
+        """The body as it comes, not kept; asked for by 100 (Continue) where the client waits for that."""
+        if self.request.one("Expect") == "100-continue" and not self._answered:
+            self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         yield from self._pieces
 
     def read_body(self) -> bytes:
-        for piece in self._pieces:
+        for piece in self.pieces():
             self.request.body += piece
         return self.request.body
 
     def send(self, data: bytes) -> None:
+        self._answered = True
         self.connection.sock.sendall(data)
 
     def close(self) -> None:
