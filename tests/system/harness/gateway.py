@@ -1,5 +1,6 @@
 """The gateway as a process: its configuration, its logs, its admin address, its end."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -185,9 +186,18 @@ class Gateway:
                      f"a security line {reason} {user or ''} in {self.security_log()}")
         return lines[-1]
 
-    def resident_bytes(self) -> int:
+    def _memory(self, entry: str) -> int:
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
+        return int(re.search(rf"{entry}:\s+(\d+) kB", status)[1]) * 1024
+
+    @contextlib.contextmanager
+    def flat_memory(self, allowance: int):
+        """Fails if the process needs more than `allowance` bytes beyond what it has now, at any time."""
+        pathlib.Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")  # resets the peak, see proc(5)
+        before = self._memory("VmRSS")
+        yield
+        grown = self._memory("VmHWM") - before
+        assert grown <= allowance, f"grew by {grown >> 20} MiB, from {before >> 20} MiB"
 
     # ---- its end ------------------------------------------------------------------------------------------------
 

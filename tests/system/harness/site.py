@@ -36,6 +36,12 @@ class Site:
         seen = app_saw(response)
         assert (seen.path, seen.one("X-User-Id")) == (path, "canary"), f"the canary got another's answer: {response}"
 
+    def canary_open(self) -> None:
+        """The same on a site without sessions."""
+        path = f"/canary/{next(_numbers)}"
+        with self.client() as client:
+            assert app_saw(client.get(path)).path == path
+
     def requests(self) -> list[http1.Request]:
         """What the app saw, canaries and logins left out."""
         return [request for request in self.app.requests()
