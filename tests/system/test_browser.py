@@ -9,8 +9,8 @@ from selenium.webdriver.common.by import By
 from harness.deadlines import PATIENCE, poll
 from harness.gateway import BUILD, free_port, route
 
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--ignore-certificate-errors"]
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--ignore-certificate-errors"]
 
 
 class DemoApp:
@@ -20,7 +20,8 @@ class DemoApp:
 
     def __init__(self):
         self.address = f"127.0.0.1:{free_port()}"
-        self._process = subprocess.Popen([BUILD / "rotagate-demo-app", "--listen", self.address], stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen([BUILD / "rotagate-demo-app", "--listen", self.address],
+                                         stdout=subprocess.PIPE, text=True)
         assert "listening" in self._process.stdout.readline()
 
     def close(self) -> None:
@@ -70,7 +71,8 @@ def log_in(driver, user: str) -> None:
 
 def ends(shop, user: str) -> list[dict]:
     """Ends and refusals of sessions of that user, and of nobody known."""
-    return [line for line in shop.gateway.security_log() if line["event"] != "session_started" and line.get("user", user) == user]
+    return [line for line in shop.gateway.security_log()
+            if line["event"] != "session_started" and line.get("user", user) == user]
 
 
 def test_a_user_at_work_is_never_logged_out(chromium, shop):
@@ -84,7 +86,8 @@ def test_a_user_at_work_is_never_logged_out(chromium, shop):
 
     for _ in range(3):
         chromium.get(chromium.origin + "/parallel")
-        summary = poll(lambda: (told := text_of(chromium, "summary")) and "Loading" not in told and told, "all tiles", 3 * PATIENCE)
+        summary = poll(lambda: (told := text_of(chromium, "summary")) and "Loading" not in told and told, "all tiles",
+                       3 * PATIENCE)
         assert "30 of 30" in summary
 
     first = chromium.current_window_handle

@@ -267,7 +267,8 @@ def test_an_app_that_ends_its_answer_by_closing_is_understood(wide, version):
 
 @pytest.mark.parametrize("answer, status, length", [
     ("HTTP/1.1 204 No Content⏎⏎", 204, None), ("HTTP/1.1 304 Not Modified⏎ETag: \"x\"⏎⏎", 304, None),
-    ("HTTP/1.1 304 Not Modified⏎Content-Length: 1000⏎⏎", 304, "1000"), ("HTTP/1.1 200 OK⏎Content-Length: 0⏎⏎", 200, "0"),
+    ("HTTP/1.1 304 Not Modified⏎Content-Length: 1000⏎⏎", 304, "1000"),
+    ("HTTP/1.1 200 OK⏎Content-Length: 0⏎⏎", 200, "0"),
     ("HTTP/1.1 205 Reset Content⏎Content-Length: 0⏎⏎", 205, "0"),
 ], ids=["204", "304", "304-length", "empty", "205"])
 def test_answers_without_a_body_leave_the_connection_in_step(wide, answer, status, length):
@@ -279,7 +280,8 @@ def test_answers_without_a_body_leave_the_connection_in_step(wide, answer, statu
         assert client.get("/next").status == 200
 
 
-@pytest.mark.parametrize("answer", ["HTTP/1.1 200 OK⏎Content-Length: 1000⏎⏎", "HTTP/1.1 200 OK⏎Transfer-Encoding: chunked⏎⏎",
+@pytest.mark.parametrize("answer", ["HTTP/1.1 200 OK⏎Content-Length: 1000⏎⏎",
+                                    "HTTP/1.1 200 OK⏎Transfer-Encoding: chunked⏎⏎",
                                     "HTTP/1.1 200 OK⏎⏎"], ids=["length", "chunked", "none"])
 def test_the_answer_to_head_has_no_body(wide, answer):
     wide.app.on("/head", lambda exchange: crlf(answer))
@@ -303,7 +305,7 @@ def test_early_hints_are_relayed(wide):
 
 
 def test_interim_answers_do_not_reach_http_1_0_clients(wide):
-    wide.app.on("/hints-1.0", lambda exchange: crlf("HTTP/1.1 103 Early Hints⏎⏎") + http1.response_bytes(200, body=b"page"))
+    wide.app.on("/hints-1.0", lambda exchange: crlf("HTTP/1.1 103 Early Hints⏎⏎HTTP/1.1 200 OK⏎Content-Length: 0⏎⏎"))
     with wide.client() as client:
         client.send(crlf("GET /hints-1.0 HTTP/1.0⏎Host: example.test⏎⏎"))
         assert client.read_response().interim == []
@@ -346,7 +348,8 @@ def test_curl_uploads_with_expect(wide, tmp_path):
     body = tmp_path / "body"
     body.write_bytes(PIECE * 8)
     address = "%s:%d" % wide.gateway.address
-    told = subprocess.run(["curl", "-sS", "--http1.1", "--cacert", wide.gateway.trust, "-H", "Expect: 100-continue", "--data-binary",
+    told = subprocess.run(["curl", "-sS", "--http1.1", "--cacert", wide.gateway.trust, "-H", "Expect: 100-continue",
+                           "--data-binary",
                            f"@{body}", "-w", "%{http_code}", "-o", tmp_path / "out", f"https://{address}/swallow"],
                           capture_output=True, text=True, timeout=PATIENCE)
     assert told.stdout == "200", told.stderr
@@ -376,13 +379,15 @@ def test_an_app_on_a_unix_socket_is_reached(new_site, tmp_path):
 
 def test_an_app_over_tls_is_reached_and_verified(new_site, certificates):
     app = new_site.app(certificate=certificates.app)
-    site = open_site(new_site, app, upstreams={"app": {"tls": {"ca": str(certificates.app.cert), "server_name": "app.internal"}}})
+    tls = {"ca": str(certificates.app.cert), "server_name": "app.internal"}
+    site = open_site(new_site, app, upstreams={"app": {"tls": tls}})
     with site.client() as client:
         assert client.request("POST", "/x", body=PIECE).json()["body"].encode("latin-1") == PIECE
         assert app_saw(client.get("/y")).connection == 1
 
 
-@pytest.mark.parametrize("tls", [{"ca": "example", "server_name": "app.internal"}, {"ca": "app", "server_name": "other.internal"},
+@pytest.mark.parametrize("tls", [{"ca": "example", "server_name": "app.internal"},
+                                 {"ca": "app", "server_name": "other.internal"},
                                  {"ca": "app"}], ids=["other-authority", "other-name", "address-as-name"])
 def test_an_app_that_cannot_be_verified_gets_nothing(new_site, certificates, tls):
     app = new_site.app(certificate=certificates.app)
@@ -394,7 +399,8 @@ def test_an_app_that_cannot_be_verified_gets_nothing(new_site, certificates, tls
 
 
 def test_an_app_without_tls_where_tls_is_configured_gets_nothing(new_site, certificates):
-    site = open_site(new_site, upstreams={"app": {"tls": {"ca": str(certificates.app.cert), "server_name": "app.internal"}}})
+    tls = {"ca": str(certificates.app.cert), "server_name": "app.internal"}
+    site = open_site(new_site, upstreams={"app": {"tls": tls}})
     with site.client() as client:
         assert client.get("/x").status == 502
     assert site.app.requests() == []
@@ -404,7 +410,8 @@ def test_an_app_without_tls_where_tls_is_configured_gets_nothing(new_site, certi
 
 def two_servers(new_site, **upstream):
     first, second = new_site.app(), new_site.app()
-    return open_site(new_site, first, upstreams={"app": {"servers": [first.address, second.address]} | upstream}), first, second
+    servers = {"servers": [first.address, second.address]} | upstream
+    return open_site(new_site, first, upstreams={"app": servers}), first, second
 
 
 def test_servers_take_turns(new_site):
@@ -534,7 +541,8 @@ def test_a_server_that_does_not_take_connections_is_504_or_stepped_over(new_site
     alone = open_site(new_site, upstreams={"app": {"servers": [address], "connect_timeout": "300ms"}})
     with alone.client() as client:
         assert client.get("/x").status in (502, 503, 504)
-    beside = open_site(new_site, app, upstreams={"app": {"servers": [address, app.address], "connect_timeout": "300ms"}})
+    servers = {"servers": [address, app.address], "connect_timeout": "300ms"}
+    beside = open_site(new_site, app, upstreams={"app": servers})
     with beside.client() as client:
         assert client.request("POST", "/x", body=b"x").status == 200
         assert client.request("POST", "/x", body=b"x").status == 200
@@ -546,7 +554,8 @@ def test_a_server_that_does_not_take_connections_is_504_or_stepped_over(new_site
 
 @pytest.fixture(scope="module")
 def limited(module_sites):
-    return module_sites(routes=OPEN, limits={"header_bytes": "8KiB", "body_bytes": "64KiB", "header_timeout": "1s", "idle_timeout": "1s"})
+    return module_sites(routes=OPEN, limits={"header_bytes": "8KiB", "body_bytes": "64KiB", "header_timeout": "1s",
+                                             "idle_timeout": "1s"})
 
 
 def refused(site, data: bytes, *statuses: int) -> None:
@@ -560,7 +569,8 @@ def refused(site, data: bytes, *statuses: int) -> None:
 
 
 @pytest.mark.parametrize("headers", [{"X": "y" * 9000}, {f"X-{number}": "y" * 50 for number in range(200)},
-                                     {f"X-{number}": "" for number in range(1500)}], ids=["one-long", "many", "very-many"])
+                                     {f"X-{number}": "" for number in range(1500)}],
+                                     ids=["one-long", "many", "very-many"])
 def test_a_head_that_is_too_large_is_431(limited, headers):
     refused(limited, http1.request_bytes("GET", "/x", headers), 431)
 
@@ -671,7 +681,9 @@ def rewriting(module_sites):
     return module_sites(routes=[route("/old/", "public", rewrite={"strip_prefix": "/old"}), route("/", "public")])
 
 
-@pytest.mark.parametrize("sent, received", [("/old/a/b?c=/old/", "/a/b?c=/old/"), ("/old/", "/"), ("/old//a", "/a"), ("/old/old/a", "/old/a"),
+@pytest.mark.parametrize("sent, received",
+                         [("/old/a/b?c=/old/", "/a/b?c=/old/"), ("/old/", "/"), ("/old//a", "/a"),
+                          ("/old/old/a", "/old/a"),
                                             ("/old/%2e%2e/a", "/a"), ("/older/a", "/older/a")])
 def test_a_prefix_is_stripped_from_the_path(rewriting, sent, received):
     with rewriting.client() as client:
@@ -682,7 +694,8 @@ def test_a_prefix_is_stripped_from_the_path(rewriting, sent, received):
     ("/account", "/old/account"), ("/account?next=/x#y", "/old/account?next=/x#y"), ("/", "/old/"),
     ("https://example.test/account", "https://example.test/old/account"), ("http://{app}/account", None),
     ("relative", "relative"), ("../up", "../up"), ("?query", "?query"), ("#fragment", "#fragment"),
-    ("https://elsewhere.test/account", "https://elsewhere.test/account"), ("//elsewhere.test/account", "//elsewhere.test/account"),
+    ("https://elsewhere.test/account", "https://elsewhere.test/account"),
+    ("//elsewhere.test/account", "//elsewhere.test/account"),
 ])
 def test_a_location_is_put_right(rewriting, location, seen):
     with rewriting.client() as client:
@@ -693,7 +706,8 @@ def test_a_location_is_put_right(rewriting, location, seen):
         assert response.one("Location") == seen
 
 
-@pytest.mark.parametrize("cookie, path", [("a=b; Path=/", "/old/"), ("a=b; Path=/shop", "/old/shop"), ("a=b; path=/shop; Secure", "/old/shop"),
+@pytest.mark.parametrize("cookie, path", [("a=b; Path=/", "/old/"), ("a=b; Path=/shop", "/old/shop"),
+                                          ("a=b; path=/shop; Secure", "/old/shop"),
                                           ("a=b", None), ("a=b; HttpOnly; Path=/x; Max-Age=5", "/old/x")])
 def test_a_cookies_path_is_put_right(rewriting, cookie, path):
     with rewriting.client() as client:

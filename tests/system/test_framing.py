@@ -112,7 +112,8 @@ def test_a_chunked_body_with_a_flaw_never_completes(site, body):
 
 
 @pytest.mark.parametrize("body", cases({
-    "S6-extension": "5;a=b⏎hello⏎0;c⏎⏎", "S6-quoted-extension": '5;a="b c"⏎hello⏎0⏎⏎', "S6-leading-zeros": "0005⏎hello⏎00⏎⏎",
+    "S6-extension": "5;a=b⏎hello⏎0;c⏎⏎", "S6-quoted-extension": '5;a="b c"⏎hello⏎0⏎⏎',
+    "S6-leading-zeros": "0005⏎hello⏎00⏎⏎",
     "S6-one-byte-chunks": "1⏎h⏎1⏎e⏎1⏎l⏎1⏎l⏎1⏎o⏎0⏎⏎", "S6-extension-of-a-chunk": "2⏎he⏎3;x⏎llo⏎0⏎⏎",
 }))
 def test_extensions_are_dropped(site, body):
@@ -127,7 +128,8 @@ def test_a_chunked_body_arrives_whole_however_it_is_cut_into_records(site):
 
 
 @pytest.mark.parametrize("trailer", cases({
-    "S7-user": "X-User-Id: admin", "S7-length": "Content-Length: 5", "S7-host": "Host: evil", "S7-cookie": "Cookie: a=b",
+    "S7-user": "X-User-Id: admin", "S7-length": "Content-Length: 5", "S7-host": "Host: evil",
+    "S7-cookie": "Cookie: a=b",
     "S7-authorization": "Authorization: Basic eDp5", "S7-coding": "Transfer-Encoding: chunked",
     "S7-session": "X-Session-User: admin", "S7-plain": "X-Checksum: 1",
 }))
@@ -151,15 +153,19 @@ def test_trailers_are_dropped_and_never_merged(site, trailer):
 @pytest.mark.parametrize("data", cases({
     "S8-lf-everywhere": "GET /public/x HTTP/1.1\nHost: example.test\n\n",
     "S8-lf-in-request-line": "GET /public/x HTTP/1.1\nHost: example.test⏎⏎",
-    "S8-lf-in-field": GET + "X: y\nZ: z⏎⏎", "S8-lf-at-the-end": GET + "\n", "S8-lf-smuggles": GET + "X: y\n\n" + SMUGGLED,
+    "S8-lf-in-field": GET + "X: y\nZ: z⏎⏎", "S8-lf-at-the-end": GET + "\n",
+    "S8-lf-smuggles": GET + "X: y\n\n" + SMUGGLED,
     "S8-cr-in-value": GET + "X: a\rb⏎⏎", "S8-cr-then-header": GET + "X: a\rTransfer-Encoding: chunked⏎⏎",
     "S8-cr-cr-lf": GET + "X: a\r⏎⏎", "S8-cr-in-target": "GET /public/\rx HTTP/1.1⏎Host: example.test⏎⏎",
-    "S8-fold-tab": GET + "X: y⏎\tz⏎⏎", "S8-fold-space": GET + "X: y⏎ z⏎⏎", "S8-fold-first": "GET / HTTP/1.1⏎ X: y⏎Host: a⏎⏎",
-    "S8-fold-empty": GET + "X: y⏎ ⏎⏎", "S8-two-blank-lines": "⏎⏎" + GET + "⏎", "S8-many-blank-lines": "⏎" * 100 + GET + "⏎",
+    "S8-fold-tab": GET + "X: y⏎\tz⏎⏎", "S8-fold-space": GET + "X: y⏎ z⏎⏎",
+    "S8-fold-first": "GET / HTTP/1.1⏎ X: y⏎Host: a⏎⏎",
+    "S8-fold-empty": GET + "X: y⏎ ⏎⏎", "S8-two-blank-lines": "⏎⏎" + GET + "⏎",
+    "S8-many-blank-lines": "⏎" * 100 + GET + "⏎",
     "S8-blank-lf": "\n" + GET + "⏎", "S8-nul-in-name": GET + "X\0: y⏎⏎", "S8-nul-in-value": GET + "X: a\0b⏎⏎",
     "S8-nul-in-target": "GET /public/\0 HTTP/1.1⏎Host: example.test⏎⏎", "S8-control-in-value": GET + "X: a\x01b⏎⏎",
     "S8-delete-in-value": GET + "X: a\x7fb⏎⏎", "S8-space-in-name": GET + "X Y: z⏎⏎", "S8-empty-name": GET + ": z⏎⏎",
-    "S8-bracket-in-name": GET + "X(y): z⏎⏎", "S8-latin1-in-name": GET + "X\xe9: z⏎⏎", "S8-space-after-name": GET + "X : z⏎⏎",
+    "S8-bracket-in-name": GET + "X(y): z⏎⏎", "S8-latin1-in-name": GET + "X\xe9: z⏎⏎",
+    "S8-space-after-name": GET + "X : z⏎⏎",
     "S8-no-colon": GET + "nonsense⏎⏎", "S8-two-spaces": "GET  /public/x HTTP/1.1⏎Host: example.test⏎⏎",
     "S8-tab-separates": "GET\t/public/x\tHTTP/1.1⏎Host: example.test⏎⏎",
     "S8-space-in-target": "GET /public/x y HTTP/1.1⏎Host: example.test⏎⏎",
@@ -285,22 +291,29 @@ def outcome(client) -> http1.Response | None:
 
 
 @pytest.mark.parametrize("answer", cases({
-    "S12-cl-te": OK + "Content-Length: 5⏎Transfer-Encoding: chunked⏎⏎0⏎⏎", "S12-two-cl": OK + "Content-Length: 5⏎Content-Length: 6⏎⏎hello!",
+    "S12-cl-te": OK + "Content-Length: 5⏎Transfer-Encoding: chunked⏎⏎0⏎⏎",
+    "S12-two-cl": OK + "Content-Length: 5⏎Content-Length: 6⏎⏎hello!",
     "S12-cl-list": OK + "Content-Length: 5, 6⏎⏎hello!", "S12-cl-negative": OK + "Content-Length: -5⏎⏎hello",
     "S12-cl-plus": OK + "Content-Length: +5⏎⏎hello", "S12-cl-hex": OK + "Content-Length: 0x5⏎⏎hello",
     "S12-cl-2^64": OK + f"Content-Length: {2**64 + 5}⏎⏎hello", "S12-cl-empty": OK + "Content-Length:⏎⏎hello",
-    "S12-te-unknown": OK + "Transfer-Encoding: xchunked⏎⏎0⏎⏎", "S12-te-twice": OK + "Transfer-Encoding: chunked, chunked⏎⏎0⏎⏎",
-    "S12-te-on-1.0": "HTTP/1.0 200 OK⏎Transfer-Encoding: chunked⏎⏎0⏎⏎", "S12-te-not-last": OK + "Transfer-Encoding: chunked, gzip⏎⏎0⏎⏎",
+    "S12-te-unknown": OK + "Transfer-Encoding: xchunked⏎⏎0⏎⏎",
+    "S12-te-twice": OK + "Transfer-Encoding: chunked, chunked⏎⏎0⏎⏎",
+    "S12-te-on-1.0": "HTTP/1.0 200 OK⏎Transfer-Encoding: chunked⏎⏎0⏎⏎",
+    "S12-te-not-last": OK + "Transfer-Encoding: chunked, gzip⏎⏎0⏎⏎",
     "S12-lf-lines": "HTTP/1.1 200 OK\nContent-Length: 0\n\n", "S12-fold": OK + "X: y⏎ z⏎Content-Length: 0⏎⏎",
     "S12-space-before-colon": OK + "Content-Length : 5⏎⏎hello", "S12-nul-in-value": OK + "X: a\0b⏎Content-Length: 0⏎⏎",
-    "S12-nul-in-name": OK + "X\0: a⏎Content-Length: 0⏎⏎", "S12-cr-in-value": OK + "X: a\rSet-Cookie: b=c⏎Content-Length: 0⏎⏎",
+    "S12-nul-in-name": OK + "X\0: a⏎Content-Length: 0⏎⏎",
+    "S12-cr-in-value": OK + "X: a\rSet-Cookie: b=c⏎Content-Length: 0⏎⏎",
     "S12-empty-name": OK + ": a⏎Content-Length: 0⏎⏎", "S12-no-colon": OK + "nonsense⏎Content-Length: 0⏎⏎",
-    "S12-status-4-digits": "HTTP/1.1 2000 OK⏎Content-Length: 0⏎⏎", "S12-status-99": "HTTP/1.1 99 OK⏎Content-Length: 0⏎⏎",
+    "S12-status-4-digits": "HTTP/1.1 2000 OK⏎Content-Length: 0⏎⏎",
+    "S12-status-99": "HTTP/1.1 99 OK⏎Content-Length: 0⏎⏎",
     "S12-status-0": "HTTP/1.1 000 OK⏎Content-Length: 0⏎⏎", "S12-status-letters": "HTTP/1.1 abc OK⏎Content-Length: 0⏎⏎",
     "S12-version-2": "HTTP/2.0 200 OK⏎Content-Length: 0⏎⏎", "S12-version-0.9": "hello⏎⏎",
-    "S12-other-protocol": "ICY 200 OK⏎Content-Length: 0⏎⏎", "S12-nul-in-reason": "HTTP/1.1 200 O\0K⏎Content-Length: 0⏎⏎",
+    "S12-other-protocol": "ICY 200 OK⏎Content-Length: 0⏎⏎",
+    "S12-nul-in-reason": "HTTP/1.1 200 O\0K⏎Content-Length: 0⏎⏎",
     "S12-head-1MiB": OK + "X: " + "x" * 2**20 + "⏎Content-Length: 0⏎⏎", "S12-binary": "\x16\x03\x01\0\0⏎⏎",
-    "S12-closed-at-once": "", "S12-closed-in-head": "HTTP/1.1 200 OK⏎Content-Le", "S12-101-unasked": "HTTP/1.1 101 Switching⏎⏎",
+    "S12-closed-at-once": "", "S12-closed-in-head": "HTTP/1.1 200 OK⏎Content-Le",
+    "S12-101-unasked": "HTTP/1.1 101 Switching⏎⏎",
     "S12-leading-space": " HTTP/1.1 200 OK⏎Content-Length: 0⏎⏎",
 }))
 def test_an_answer_that_is_not_http_becomes_502(site, answer):
@@ -330,7 +343,8 @@ def assert_dropped(site, path: str) -> None:
     "S12-304-with-body": ("HTTP/1.1 304 Not Modified⏎Content-Length: 5⏎⏎hello", (304, 502), b""),
     "S12-extra-answer": (OK + "Content-Length: 2⏎⏎okHTTP/1.1 200 OK⏎Content-Length: 4⏎⏎evil", (200,), b"ok"),
     "S12-extra-bytes": (OK + "Content-Length: 2⏎⏎okextra", (200,), b"ok"),
-    "S12-extra-after-chunks": (OK + "Transfer-Encoding: chunked⏎⏎2⏎ok⏎0⏎⏎HTTP/1.1 200 OK⏎Content-Length: 4⏎⏎evil", (200,), b"ok"),
+    "S12-extra-after-chunks": (OK + "Transfer-Encoding: chunked⏎⏎2⏎ok⏎0⏎⏎HTTP/1.1 200 OK⏎Content-Length: 4⏎⏎evil",
+                               (200,), b"ok"),
 }))
 def test_bytes_after_an_answer_reach_nobody(site, answer, status, body):
     site.app.on("/public/extra", lambda exchange: crlf(answer))
@@ -371,7 +385,8 @@ def test_an_answer_without_a_reason_is_clean_or_refused(site, answer):
 
 @pytest.mark.parametrize("answer", cases({
     "S12-short": OK + "Content-Length: 10⏎⏎short", "S12-chunk-cut": OK + "Transfer-Encoding: chunked⏎⏎5⏎hel",
-    "S12-no-last-chunk": OK + "Transfer-Encoding: chunked⏎⏎5⏎hello⏎", "S12-bad-chunk": OK + "Transfer-Encoding: chunked⏎⏎5⏎hello⏎zz⏎",
+    "S12-no-last-chunk": OK + "Transfer-Encoding: chunked⏎⏎5⏎hello⏎",
+    "S12-bad-chunk": OK + "Transfer-Encoding: chunked⏎⏎5⏎hello⏎zz⏎",
     "S12-chunk-spill": OK + "Transfer-Encoding: chunked⏎⏎2⏎hello⏎0⏎⏎",
 }))
 def test_an_answer_that_breaks_off_never_looks_complete(site, answer):
@@ -499,19 +514,23 @@ def test_a_method_passes_as_it_is_spelt_or_not_at_all(site, method):
 
 
 @pytest.mark.parametrize("lines", cases({
-    "S15-missing": "X: y", "S15-two": "Host: example.test⏎Host: example.test", "S15-two-different": "Host: example.test⏎Host: b",
+    "S15-missing": "X: y", "S15-two": "Host: example.test⏎Host: example.test",
+    "S15-two-different": "Host: example.test⏎Host: b",
     "S15-empty": "Host:", "S15-list": "Host: a, b", "S15-userinfo": "Host: a@b", "S15-path": "Host: a/b",
     "S15-port-99999": "Host: a:99999", "S15-port-letters": "Host: a:b", "S15-two-ports": "Host: a:1:2",
     "S15-open-bracket": "Host: [::1", "S15-bad-ipv6": "Host: [::g]", "S15-space-before-colon": "Host : a",
-    "S15-space-inside": "Host: a b", "S15-query": "Host: a?b", "S15-fragment": "Host: a#b", "S15-backslash": "Host: a\\b",
-    "S15-percent-nul": "Host: a%00b", "S15-high-byte": "Host: caf\xe9", "S15-scheme": "Host: http://a", "S15-quote": "Host: a\"b",
+    "S15-space-inside": "Host: a b", "S15-query": "Host: a?b", "S15-fragment": "Host: a#b",
+    "S15-backslash": "Host: a\\b",
+    "S15-percent-nul": "Host: a%00b", "S15-high-byte": "Host: caf\xe9", "S15-scheme": "Host: http://a",
+    "S15-quote": "Host: a\"b",
     "S15-angle": "Host: <a>", "S15-only-port": "Host: :443", "S15-negative-port": "Host: a:-1",
 }))
 def test_a_host_that_is_none_is_refused(site, lines):
     site.refused(crlf(f"GET /public/x HTTP/1.1⏎{lines}⏎⏎"), 400)
 
 
-@pytest.mark.parametrize("host", ["example.test:8443", "[::1]:8443", "[::1]", "127.0.0.1", "a_b.test", "xn--caf-dma.test"])
+@pytest.mark.parametrize("host", ["example.test:8443", "[::1]:8443", "[::1]", "127.0.0.1", "a_b.test",
+                                  "xn--caf-dma.test"])
 def test_hosts_as_they_occur_pass(site, host):
     assert site.accepted(http1.request_bytes("GET", "/public/x", host=host)).one("Host") == host
 
@@ -520,7 +539,8 @@ def test_a_host_that_no_route_names_is_not_found(new_site):
     """S15: never "the first route"."""
     hosts = new_site(routes=[route("/", "public", host="example.test"), route("/", "public", host="api.example.test")])
     with hosts.client() as client:
-        for host, status in {"example.test": 200, "EXAMPLE.TEST": 200, "example.test:8443": 200, "api.example.test": 200,
+        for host, status in {"example.test": 200, "EXAMPLE.TEST": 200, "example.test:8443": 200,
+                             "api.example.test": 200,
                              "evil.test": 404, "test": 404, "www.example.test": 404, "xexample.test": 404,
                              "127.0.0.1": 404}.items():
             assert client.get("/x", host=host).status == status, host

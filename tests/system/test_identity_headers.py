@@ -96,7 +96,8 @@ def test_a_longer_or_shorter_name_is_the_apps_own(site):
 # ---- I2 -------------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("options", [
-    "X-User-Id", "close, x-user-id, Cookie, X-Forwarded-For", "Host", "x-request-id, X-Forwarded-Proto", "X-User-Id, X-User-Id",
+    "X-User-Id", "close, x-user-id, Cookie, X-Forwarded-For", "Host", "x-request-id, X-Forwarded-Proto",
+    "X-User-Id, X-User-Id",
     ", ,X-User-Id,", "Content-Length, Transfer-Encoding", "X-Session-Data, X-User-Org", "Connection",
 ], ids=lambda options: f"I2-{options}")
 def test_connection_cannot_remove_what_the_gateway_sets(site, alice, options):
@@ -141,7 +142,8 @@ def test_content_length_survives_being_named_in_connection(site):
 @pytest.mark.parametrize("line", [
     "X-Forwarded-Prefix: /admin", "X-Forwarded-Uri: /admin", "X-Forwarded-User: admin", "X-Forwarded-Email: a@b",
     "X-Forwarded-Groups: root", "X-Forwarded-Port: 1", "X-Forwarded-Server: evil", "X-Forwarded-Anything: 1",
-    "X-Original-URL: /admin", "X-Rewrite-URL: /admin", "X_Original_URL: /admin", "X.Rewrite.Url: /admin", "Client-IP: 1.2.3.4",
+    "X-Original-URL: /admin", "X-Rewrite-URL: /admin", "X_Original_URL: /admin", "X.Rewrite.Url: /admin",
+    "Client-IP: 1.2.3.4",
     "Proxy: http://evil", "proxy: http://evil", "Remote-User: admin", "Remote_User: admin", "X-Forwarded_For: 1.2.3.4",
     "X_Forwarded_Proto: http", "X_Forwarded_Host: evil", "x.forwarded.user: admin", "True-Client-Ip: 1.2.3.4",
 ], ids=lambda line: "I3-" + line.partition(":")[0])
@@ -162,7 +164,8 @@ def test_forwarding_headers_of_strangers_are_rebuilt(site):
     assert "evil" not in str(seen.headers) and "1.2.3.4" not in str(seen.headers)
 
 
-@pytest.mark.parametrize("name", ["Authorization", "X-HTTP-Method-Override", "Origin", "Referer", "User-Agent", "Accept",
+@pytest.mark.parametrize("name", ["Authorization", "X-HTTP-Method-Override", "Origin", "Referer", "User-Agent",
+                                  "Accept",
                                   "X-Requested-With", "If-None-Match", "Range", "Sec-Fetch-Mode", "X-CSRF-Token"])
 def test_what_belongs_to_the_app_passes(site, name):
     """I3"""
@@ -217,7 +220,8 @@ def test_a_user_id_reaches_the_app_as_it_was_named(site, user, encoded):
 
 @pytest.mark.parametrize("name", ["X-Session-User", "X-Session-Org"])
 @pytest.mark.parametrize("value", [
-    pytest.param("x" * 257, id="I4-257-bytes"), pytest.param("x" * 4096, id="I4-4-KiB"), pytest.param("a\tb", id="I4-tab"),
+    pytest.param("x" * 257, id="I4-257-bytes"), pytest.param("x" * 4096, id="I4-4-KiB"),
+    pytest.param("a\tb", id="I4-tab"),
     pytest.param("a\xffb", id="I4-not-utf8"), pytest.param("a\xc0\x80b", id="I4-overlong-nul"),
     pytest.param("a\xed\xa0\x80b", id="I4-surrogate"), pytest.param("a\xc2\x85b", id="I4-c1-control"),
     pytest.param("a\0b", id="I4-nul"), pytest.param("a\rb", id="I4-cr"), pytest.param("a\x7fb", id="I4-delete"),

@@ -23,7 +23,8 @@ def test_version_tells_its_version():
     assert told.returncode == 0 and re.search(r"\d+\.\d+\.\d+", told.stdout)
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["run"], ["check"], ["run", "--config"], ["sessions"], ["sessions", "list"],
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["run"], ["check"], ["run", "--config"], ["sessions"],
+                                       ["sessions", "list"],
                                        ["sessions", "revoke"], ["users"], ["version", "--nonsense"]], ids=" ".join)
 def test_a_command_that_is_none_fails_and_says_so(arguments):
     told = rotagate(*arguments)
@@ -89,7 +90,8 @@ def test_check_accepts_what_is_right(tmp_path):
     pytest.param(GOOD.replace("upstream: app", "upstream: shop"), "7:15:", "shop", id="unknown-upstream"),
     pytest.param(GOOD + "session: { store: sqlite }\n", "8:19:", "sqlite", id="unknown-store"),
     pytest.param(GOOD + "session: { store: 'redis://127.0.0.1:6379/0' }\n", "8:19:", "redis", id="store-not-there-yet"),
-    pytest.param(GOOD + "session: { cookie: { name: __Host-x, domain: example.org } }\n", "8:", "domain", id="host-prefix-with-domain"),
+    pytest.param(GOOD + "session: { cookie: { name: __Host-x, domain: example.org } }\n", "8:", "domain",
+                 id="host-prefix-with-domain"),
     pytest.param(GOOD + "session: { cookie: { same_site: maybe } }\n", "8:33:", "maybe", id="unknown-choice"),
     pytest.param(GOOD + "session: { cookie: { key_files: [none.key] } }\n", "8:", "none.key", id="missing-key"),
     pytest.param(GOOD.replace("path: /", "path: login"), "6:", "login", id="relative-path"),
@@ -174,7 +176,8 @@ def names(sessions: list[dict]) -> list[tuple]:
 @pytest.mark.parametrize("selection, expected", [
     ({"user": "alice"}, [("alice", ""), ("alice", ""), ("alice", "acme")]), ({"user": "bob"}, [("bob", "")]),
     ({"user": "alice", "org": "acme"}, [("alice", "acme")]), ({"org": "acme"}, [("alice", "acme"), ("carol", "acme")]),
-    ({"org": "globex"}, [("dave", "globex")]), ({"user": "nobody"}, []), ({"org": "nowhere"}, []), ({"user": "ali"}, []),
+    ({"org": "globex"}, [("dave", "globex")]), ({"user": "nobody"}, []), ({"org": "nowhere"}, []),
+    ({"user": "ali"}, []),
     ({"user": "bob", "org": "acme"}, []),
 ], ids=str)
 def test_sessions_are_listed_by_user_and_organization(users, selection, expected):
@@ -215,7 +218,7 @@ def test_users_are_counted_once_each(users):
 def test_a_long_list_comes_in_pages(new_site):
     crowded = new_site()
     with crowded.client() as client:
-        client.send(b"".join(http1.request_bytes("GET", asked("/login", {"X-Session-User": "many"})) for _ in range(700)))
+        client.send(http1.request_bytes("GET", asked("/login", {"X-Session-User": "many"})) * 700)
         for _ in range(700):
             assert client.read_response().status == 200
     first = crowded.gateway.admin("GET", "/v1/sessions?user=many").json()
@@ -247,10 +250,13 @@ def test_revoking_by_user_organization_id_and_all(new_site):
 
 
 @pytest.mark.parametrize("method, target, statuses", [
-    ("DELETE", "/v1/sessions", (400,)), ("DELETE", "/v1/sessions?all=false", (400,)), ("DELETE", "/v1/sessions?user=", (400,)),
-    ("GET", "/v1/sessions", (400,)), ("GET", "/v1/sessions?nonsense=1", (400,)), ("GET", "/v1/sessions?user=a&user=b", (400,)),
+    ("DELETE", "/v1/sessions", (400,)), ("DELETE", "/v1/sessions?all=false", (400,)),
+    ("DELETE", "/v1/sessions?user=", (400,)),
+    ("GET", "/v1/sessions", (400,)), ("GET", "/v1/sessions?nonsense=1", (400,)),
+    ("GET", "/v1/sessions?user=a&user=b", (400,)),
     ("DELETE", "/v1/sessions/nonsense", (200, 400, 404)), ("GET", "/v1/sessions?user=a&cursor=nonsense", (200, 400)),
-    ("POST", "/v1/sessions?user=a", (405,)), ("PUT", "/healthz", (405,)), ("GET", "/nonsense", (404,)), ("GET", "/", (404,)),
+    ("POST", "/v1/sessions?user=a", (405,)), ("PUT", "/healthz", (405,)), ("GET", "/nonsense", (404,)),
+    ("GET", "/", (404,)),
     ("GET", "/v1/sessions?user=%zz", (400,)), ("DELETE", "/v1/sessions?user=a&all=true", (400,)),
 ])
 def test_the_admin_address_refuses_what_it_does_not_understand(users, method, target, statuses):
@@ -258,12 +264,14 @@ def test_the_admin_address_refuses_what_it_does_not_understand(users, method, ta
     response = users.gateway.admin(method, target)
     assert response.status in statuses
     if response.status == 200:
-        assert response.json() in ({"revoked": 0}, {"sessions": []}, {"sessions": [], "cursor": ""}, {"sessions": [], "cursor": None})
+        assert response.json() in ({"revoked": 0}, {"sessions": []}, {"sessions": [], "cursor": ""},
+                                   {"sessions": [], "cursor": None})
     assert users.gateway.users() == before
 
 
 @pytest.mark.parametrize("host, allowed", [
-    ("{host}:{port}", True), ("localhost:{port}", True), ("evil.example:{port}", False), ("evil.example", False), ("{host}:1", False),
+    ("{host}:{port}", True), ("localhost:{port}", True), ("evil.example:{port}", False), ("evil.example", False),
+    ("{host}:1", False),
     ("{host}:{port}.evil.example", False), ("", False),
 ])
 def test_the_admin_address_is_not_reached_by_dns_rebinding(users, host, allowed):
@@ -276,11 +284,13 @@ def test_the_admin_address_is_not_reached_by_dns_rebinding(users, host, allowed)
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Origin": "null"},
-                                     {"Origin": "https://evil.example", "Content-Type": "text/plain"}, {"Sec-Fetch-Site": "cross-site"}],
+                                     {"Origin": "https://evil.example", "Content-Type": "text/plain"},
+                                     {"Sec-Fetch-Site": "cross-site"}],
                          ids=str)
 def test_the_admin_address_is_not_for_browsers(users, headers):
     """C11"""
-    for method, target in (("GET", "/v1/users/count"), ("DELETE", "/v1/sessions?all=true"), ("POST", "/v1/sessions?all=true")):
+    for method, target in (("GET", "/v1/users/count"), ("DELETE", "/v1/sessions?all=true"),
+                           ("POST", "/v1/sessions?all=true")):
         assert users.gateway.admin(method, target, headers).status in (400, 403, 405), (method, target)
     assert users.gateway.users() == 5
 
@@ -298,10 +308,12 @@ def test_the_token_is_required_where_one_is_configured(new_site, tmp_path):
     guarded = new_site(admin={"token_file": str(token)})
     admin = guarded.gateway.admin
     assert admin("GET", "/v1/users/count").status == 401
-    for wrong in ("Bearer wrong", "Bearer ", "Bearer of-the-operator-0123456789abcde", "Basic of-the-operator-0123456789abcdef",
+    for wrong in ("Bearer wrong", "Bearer ", "Bearer of-the-operator-0123456789abcde",
+                  "Basic of-the-operator-0123456789abcdef",
                   "of-the-operator-0123456789abcdef"):
         assert admin("GET", "/v1/users/count", {"Authorization": wrong}).status in (401, 403), wrong
-    assert admin("GET", "/v1/users/count", {"Authorization": "Bearer of-the-operator-0123456789abcdef"}).json() == {"users": 0}
+    assert admin("GET", "/v1/users/count",
+                 {"Authorization": "Bearer of-the-operator-0123456789abcdef"}).json() == {"users": 0}
     assert "of-the-operator" not in guarded.gateway.logged()
 
 
@@ -342,7 +354,8 @@ def test_sessions_revoke_ends_them(new_site):
         ("alice", None), ("bob", None), ("carol", "acme"), ("dave", None)))
     assert "1" in command(site, "sessions", "revoke", "--user", "alice") and alice.user() is None
     assert "1" in command(site, "sessions", "revoke", "--org", "acme") and carol.user() is None
-    assert "1" in command(site, "sessions", "revoke", "--id", site.gateway.sessions(user="bob")[0]["id"]) and bob.user() is None
+    assert "1" in command(site, "sessions", "revoke", "--id",
+                          site.gateway.sessions(user="bob")[0]["id"]) and bob.user() is None
     assert "1" in command(site, "sessions", "revoke", "--all") and dave.user() is None
 
 
@@ -380,7 +393,8 @@ def test_metrics_count_requests_sessions_and_refusals(new_site):
     metrics = site.gateway.metrics()
     assert metrics['rotagate_requests_total{class="2xx"}'] == 3
     assert metrics['rotagate_requests_total{class="4xx"}'] == 2
-    by_reason = {re.search(r'reason="(\w+)"', name)[1]: value for name, value in metrics.items() if "reason=" in name and value}
+    by_reason = {re.search(r'reason="(\w+)"', name)[1]: value for name,
+                 value in metrics.items() if "reason=" in name and value}
     assert by_reason["login"] == by_reason["logout"] == 1
     assert by_reason.get("forged", 0) + by_reason.get("malformed", 0) == 1
     assert site.gateway.store_calls() == 2
@@ -402,8 +416,10 @@ def test_each_request_is_one_line_of_the_access_log(users):
     response = alice.fetch("POST", "/a/./b?secret=1", body=b"hello")
     seen = app_saw(response)
     line = users.gateway.access_line(seen.one("X-Request-Id"))
-    expected = {"client": "127.0.0.1", "method": "POST", "host": "example.test", "path": "/a/b", "protocol": "HTTP/1.1", "status": 200,
-                "user": "erin", "upstream": "app", "server": users.app.address, "bytes_in": 5, "bytes_out": len(response.body)}
+    expected = {"client": "127.0.0.1", "method": "POST", "host": "example.test", "path": "/a/b", "protocol": "HTTP/1.1",
+                "status": 200,
+                "user": "erin", "upstream": "app", "server": users.app.address, "bytes_in": 5,
+                "bytes_out": len(response.body)}
     assert {name: line.get(name) for name in expected} == expected
     assert line["duration_ms"] > 0 and len(line["session"]) == 8
     assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", line["time"])
@@ -414,7 +430,8 @@ def test_each_request_is_one_line_of_the_access_log(users):
 
 
 @pytest.mark.parametrize("data, status", [
-    (http1.request_bytes("GET", "/x"), 401), (crlf("GET /x HTTP/1.1⏎Host: a⏎Host: b⏎⏎"), 400), (b"nonsense\r\n\r\n", 400),
+    (http1.request_bytes("GET", "/x"), 401), (crlf("GET /x HTTP/1.1⏎Host: a⏎Host: b⏎⏎"), 400),
+    (b"nonsense\r\n\r\n", 400),
     (http1.request_bytes("GET", "/public/%00"), 400), (http1.request_bytes("TRACE", "/public/x"), 405),
 ], ids=["401", "400-host", "400-line", "400-path", "405"])
 def test_what_the_gateway_answers_itself_is_logged_with_its_reason(users, data, status):

@@ -329,7 +329,8 @@ def test_session_data_is_empty_at_first(site):
     assert data_of(site.browser("alice")) == "{}"
 
 
-@pytest.mark.parametrize("data", ['{"a":1}', "{}", '{"a":{"b":[null,true,1.5,"x, y; z"]}}', '{"a":"\\u00e9\\n"}', ' {"a" : 1} '],
+@pytest.mark.parametrize("data", ['{"a":1}', "{}", '{"a":{"b":[null,true,1.5,"x, y; z"]}}', '{"a":"\\u00e9\\n"}',
+                                  ' {"a" : 1} '],
                          ids=["number", "empty", "nested", "escaped", "spaced"])
 def test_session_data_is_replaced_as_a_whole(site, data):
     alice = site.browser("alice", data='{"old":true}')
@@ -372,7 +373,8 @@ HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
 @pytest.mark.parametrize("method, headers, redirected", [
-    ("GET", NAVIGATE, True), ("HEAD", NAVIGATE, True), ("GET", HTML, True), ("HEAD", HTML, True), ("GET", NAVIGATE | HTML, True),
+    ("GET", NAVIGATE, True), ("HEAD", NAVIGATE, True), ("GET", HTML, True), ("HEAD", HTML, True),
+    ("GET", NAVIGATE | HTML, True),
     ("GET", NAVIGATE | {"Accept": "application/json"}, True), ("POST", NAVIGATE, False), ("POST", HTML, False),
     ("PUT", NAVIGATE, False), ("DELETE", HTML, False), ("GET", SCRIPT, False), ("GET", SCRIPT | HTML, False),
     ("GET", {"Sec-Fetch-Mode": "no-cors"} | HTML, False), ("GET", {"Sec-Fetch-Dest": "image"} | HTML, False),

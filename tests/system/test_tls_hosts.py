@@ -19,8 +19,10 @@ def handshake(site, server_name: str | None, **versions) -> ssl.SSLSocket:
 
 
 @pytest.mark.parametrize("server_name, common_name", [
-    ("example.test", "example.test"), ("api.example.test", "api.example.test"), ("API.example.test", "api.example.test"),
-    (None, "example.test"), ("unknown.test", "example.test"), ("localhost", "example.test"), ("127.0.0.1", "example.test"),
+    ("example.test", "example.test"), ("api.example.test", "api.example.test"),
+    ("API.example.test", "api.example.test"),
+    (None, "example.test"), ("unknown.test", "example.test"), ("localhost", "example.test"),
+    ("127.0.0.1", "example.test"),
 ], ids=lambda name: f"P3-{name}")
 def test_the_certificate_is_chosen_by_sni(site, server_name, common_name):
     with handshake(site, server_name) as tls:

@@ -36,6 +36,10 @@ class Site:
         seen = app_saw(response)
         assert (seen.path, seen.one("X-User-Id")) == (path, "canary"), f"the canary got another's answer: {response}"
 
+    def end_all_sessions(self) -> None:
+        self.gateway.revoke("all=true")
+        self._canary_browser = None
+
     def canary_open(self) -> None:
         """The same on a site without sessions."""
         path = f"/canary/{next(_numbers)}"
