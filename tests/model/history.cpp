@@ -54,15 +54,14 @@ Millis History::pause() {
 }
 
 void History::after(Millis delay, std::function<void()> happen) {
-    events_.push({backend_.now + delay, ++order_, std::move(happen)});
+    events_.emplace(backend_.now + delay, std::move(happen));
 }
 
 void History::run() {
     while (!events_.empty()) {
-        const Event event = events_.top();
-        events_.pop();
-        backend_.now = event.at;
-        event.happen();
+        const auto event = events_.extract(events_.begin());
+        backend_.now = event.key();
+        event.mapped()();
     }
 }
 

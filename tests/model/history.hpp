@@ -1,7 +1,7 @@
 #pragma once
 
 #include <functional>
-#include <queue>
+#include <map>
 #include <random>
 
 #include "oracle.hpp"
@@ -24,12 +24,6 @@ public:
 private:
     struct Browser {
         std::optional<Cookie> jar;
-    };
-    struct Event {
-        Millis at;
-        std::uint64_t order;
-        std::function<void()> happen;
-        bool operator>(const Event& other) const { return std::pair{at, order} > std::pair{other.at, other.order}; }
     };
 
     bool chance(int percent) { return number(0, 99) < percent; }
@@ -63,8 +57,7 @@ private:
     Millis slowest_;  ///< of the network, one way
     bool busy_;       ///< a page that polls over a good network, mostly
     Oracle oracle_;
-    std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
-    std::uint64_t order_ = 0;
+    std::multimap<Millis, std::function<void()>> events_;  ///< of one moment in the order in which they were planned
     Browser victim_, thief_;
     std::vector<Cookie> minted_;
     bool alone_ = true;  ///< nobody but the victim holds her cookies

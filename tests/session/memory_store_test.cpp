@@ -161,7 +161,7 @@ SCENARIO("all event loops may use the store at once", "[memory][threads]") {
     std::atomic<std::size_t> expired = 0;
     MemoryStore store{settings, {}, [&](const SessionId&, Expiry) { ++expired; }};
     std::atomic<bool> stop = false;
-    std::atomic<std::size_t> valid = 0;
+    std::atomic<std::size_t> valid = 0, revived = 0;  // Catch2's assertions are for the main thread only
 
     const auto browse = [&](int thread) {
         SessionId mine = start(store, {.user = {"user", ""}}).id;
@@ -172,7 +172,7 @@ SCENARIO("all event loops may use the store at once", "[memory][threads]") {
             store.replace_data(mine, R"({"n":1})", [](Result<>) {});
             store.issue(mine, store.now(), [](Result<>) {});
             if (i % 31 == 0) store.end_user(user, [](Result<std::vector<SessionId>>) {});
-            if (store.known_ended(mine)) CHECK_FALSE(present(store, {mine, store.now(), {}}).has_value());
+            if (store.known_ended(mine) && present(store, {mine, store.now(), {}})) ++revived;
         }
     };
     std::thread operators{[&] {
@@ -189,6 +189,7 @@ SCENARIO("all event loops may use the store at once", "[memory][threads]") {
     stop = true;
     operators.join();
     CHECK(valid > 0);
+    CHECK(revived == 0);
     store.end_selected({}, [](Result<std::vector<SessionId>>) {});
     store.sweep();
     CHECK(store.size() == 0);
