@@ -32,7 +32,7 @@ PATHS = {
     "/admin%3Fx": "/admin%3Fx", "/admin%3b": "/admin%3b", "/administrator": "/administrator", "/x/...": "/x/...",
     "/..admin": "/..admin",
     "/admin..": "/admin..", "/%2561dmin": "/%2561dmin", "/%E2%88%95admin": "/%E2%88%95admin",
-    "/a%0d%0aX:1": "/a%0d%0aX:1",
+    "/a%0d%0aX:1": REFUSED,
     "/": "/", "//": "/", "/.": "/", "/..": "/", "/x/.": "/x/", "/x/..": "/", "/x/../": "/", "/a-b_c.d~e": "/a-b_c.d~e",
     "/!$&'()*+,;=:@": "/!$&'()*+,;=:@", "/%25": "/%25", "/caf%C3%A9": "/caf%C3%A9",
     "/" + "../" * 5000 + "admin": "/admin",
@@ -158,7 +158,7 @@ def test_routes_are_tried_in_order_by_host_path_and_method(new_site):
         ("GET", "/prefixed", "example.test", None), ("GET", "/x", "example.test", None),
         ("GET", "/only-get/x", "example.test", "get"), ("DELETE", "/only-get/x", "example.test", None),
     ]
-    with routed.client() as client:
+    with routed.client(server_name=None) as client:
         for method, path, host, tag in expected:
             response = client.request(method, path, host=host)
             if tag is None:

@@ -5,6 +5,7 @@ import ssl
 
 import pytest
 
+from harness import http1
 from harness.client import RawClient, connect
 from harness.deadlines import PATIENCE
 
@@ -27,6 +28,20 @@ def handshake(site, server_name: str | None, **versions) -> ssl.SSLSocket:
 def test_the_certificate_is_chosen_by_sni(site, server_name, common_name):
     with handshake(site, server_name) as tls:
         assert dict(pair for names in tls.getpeercert()["subject"] for pair in names)["commonName"] == common_name
+
+
+@pytest.mark.parametrize("server_name, host, status", [
+    ("example.test", "example.test", 200), ("example.test", "localhost", 200), ("api.example.test", "api.example.test", 200),
+    ("example.test", "api.example.test", 421), ("api.example.test", "example.test", 421), ("example.test", "evil.test", 421),
+    (None, "api.example.test", 200), ("unknown.test", "unknown.test", 200), ("unknown.test", "example.test", 200),
+], ids=lambda name: f"P3-{name}")
+def test_a_request_for_a_host_of_another_certificate_is_misdirected(site, server_name, host, status):
+    """P3: the connection was made, and perhaps guarded, for another host. Without SNI there is nothing to compare."""
+    before = len(site.requests())
+    with handshake(site, server_name) as tls:
+        tls.sendall(http1.request_bytes("GET", "/public/x", host=host))
+        assert http1.read_response(http1.Reader(tls)).status == status
+    assert len(site.requests()) - before == (status == 200)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["T1-1.2", "T1-1.3"])
@@ -91,8 +106,8 @@ def test_what_is_no_handshake_is_ended(site, data):
         answer = b""
         while piece := sock.recv(4096):
             answer += piece
-    except ConnectionError:
-        pass
+    except OSError:
+        pass  # it was ended the rude way
     else:
         assert b" 200 " not in answer
     finally:

@@ -24,7 +24,8 @@ class Exchange:
         """The body as it comes, not kept; asked for by 100 (Continue) where the client waits for that."""
         if self.request.one("Expect") == "100-continue" and not self._answered:
             self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        yield from self._pieces
+        for piece in self._pieces:  # not "yield from": who stops here may go on later
+            yield piece
 
     def read_body(self) -> bytes:
         for piece in self.pieces():
