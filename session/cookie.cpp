@@ -60,7 +60,8 @@ public:
     /// Draws a new first half where the last has served for 2^32 messages. Returns whether it did.
     bool renew() {
         if (left_ > 0) return false;
-        if (RAND_bytes(first.data(), first.size()) != 1 || RAND_bytes(second.data(), second.size()) != 1) {
+        constexpr int half = std::tuple_size_v<NonceHalf>;
+        if (RAND_bytes(first.data(), half) != 1 || RAND_bytes(second.data(), half) != 1) {
             throw std::runtime_error("no randomness");
         }
         left_ = std::uint64_t{1} << 32;

@@ -20,7 +20,7 @@ Users::iterator MemoryShard::next_user(const KeySelection& selection, const std:
     if (selection.id) {
         const auto in_org = [&](std::string_view org) {
             const KeyParts wanted{org, *selection.id};
-            return after && wanted <= *after ? users_.end() : users_.find(wanted);
+            return after && !(*after < wanted) ? users_.end() : users_.find(wanted);
         };
         if (selection.org) return in_org(*selection.org);
         auto org = after ? org_users_.lower_bound(after->org) : org_users_.begin();

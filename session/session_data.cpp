@@ -9,7 +9,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t max_data = 64 * 1024;
+constexpr std::size_t max_data = 65'536;
 
 /// Listens to the parser without keeping anything: only whether the text is JSON matters.
 struct Nothing {

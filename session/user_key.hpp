@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <tuple>
 
 /// The text forms of a user's parts. A user key is an encoded id, or an encoded organization, "/" and an encoded id.
 namespace rotagate::session {
@@ -24,7 +25,7 @@ struct KeyParts {
         if (slash == std::string_view::npos) return {{}, key};
         return {key.substr(0, slash), key.substr(slash + 1)};
     }
-    auto operator<=>(const KeyParts&) const = default;
+    bool operator<(const KeyParts& other) const { return std::tie(org, id) < std::tie(other.org, other.id); }
 };
 
 }  // namespace rotagate::session

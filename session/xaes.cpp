@@ -58,7 +58,7 @@ XaesKey::XaesKey(const Secret& key) : aes_(new_context()) {
 Secret XaesKey::subkey(const NonceHalf& first) {
     Secret blocks{};
     for (std::uint8_t counter = 1; counter <= 2; ++counter) {
-        std::uint8_t* block = blocks.data() + 16 * (counter - 1);
+        std::uint8_t* block = &blocks[counter == 1 ? 0 : 16];
         block[1] = counter;
         block[2] = 'X';
         std::copy(first.begin(), first.end(), block + 4);
