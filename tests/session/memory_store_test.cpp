@@ -134,9 +134,10 @@ SCENARIO("memory is given back when a wave of sessions has gone", "[memory]") {
 SCENARIO("a crowd is ended completely, in steps that let others in between", "[memory]") {
     MemoryStore store{config::Session{}};
     for (int i = 0; i < 200'000; ++i) start(store, {.user = {"user" + std::to_string(i), i % 2 ? "acme" : ""}});
-    store.end_selected({.org = "acme"}, [](Result<std::vector<SessionId>> ended) { CHECK(ended->size() == 100'000); });
+    store.end_selected({.org = "acme"},
+                       [](const Result<std::vector<SessionId>>& ended) { CHECK(ended->size() == 100'000); });
     CHECK(store.size() == 100'000);
-    store.end_selected({}, [](Result<std::vector<SessionId>> ended) { CHECK(ended->size() == 100'000); });
+    store.end_selected({}, [](const Result<std::vector<SessionId>>& ended) { CHECK(ended->size() == 100'000); });
     CHECK(store.size() == 0);
 }
 
@@ -171,26 +172,27 @@ SCENARIO("all event loops may use the store at once", "[memory][threads]") {
             if (present(store, {mine, store.now(), {}})) ++valid;
             store.replace_data(mine, R"({"n":1})", [](Result<>) {});
             store.issue(mine, store.now(), [](Result<>) {});
-            if (i % 31 == 0) store.end_user(user, [](Result<std::vector<SessionId>>) {});
+            if (i % 31 == 0) store.end_user(user, [](const Result<std::vector<SessionId>>&) {});
             if (store.known_ended(mine) && present(store, {mine, store.now(), {}})) ++revived;
         }
     };
     std::thread operators{[&] {
         while (!stop) {
             store.sweep();
-            store.list({.org = "acme"}, "", 10, [](Result<Page>) {});
+            store.list({.org = "acme"}, "", 10, [](const Result<Page>&) {});
             store.count_users("acme", [](Result<std::size_t>) {});
-            store.end_selected({.user = "user1"}, [](Result<std::vector<SessionId>>) {});
+            store.end_selected({.user = "user1"}, [](const Result<std::vector<SessionId>>&) {});
         }
     }};
     std::vector<std::thread> loops;
+    loops.reserve(4);
     for (int thread = 0; thread < 4; ++thread) loops.emplace_back(browse, thread);
     for (auto& loop : loops) loop.join();
     stop = true;
     operators.join();
     CHECK(valid > 0);
     CHECK(revived == 0);
-    store.end_selected({}, [](Result<std::vector<SessionId>>) {});
+    store.end_selected({}, [](const Result<std::vector<SessionId>>&) {});
     store.sweep();
     CHECK(store.size() == 0);
 }

@@ -87,6 +87,7 @@ Result<> StoreCaller::ping() {
 
 std::vector<std::string> texts_of(const std::vector<SessionId>& ids) {
     std::vector<std::string> texts;
+    texts.reserve(ids.size());
     for (const auto& id : ids) texts.push_back(id.text);
     std::ranges::sort(texts);
     return texts;

@@ -84,17 +84,17 @@ SCENARIO("the published vectors of XAES-256-GCM hold", "[xaes]") {
 }
 
 SCENARIO("the accumulated vectors of XAES-256-GCM hold, and each message opens again", "[xaes]") {
-    constexpr int iterations = 10'000;
+    constexpr std::size_t iterations = 10'000;
     const Bytes stream = shake128({}, iterations * (32 + 24 + 2 * 256));
     REQUIRE(hex({stream.data(), 16}) == "7f9c2ba4e88f827d616045507605853e");
     auto next = stream.begin();
-    const auto take = [&](std::size_t size) {
+    const auto take = [&](std::ptrdiff_t size) {
         Bytes bytes(next, next + size);
         next += size;
         return bytes;
     };
     Bytes all, plain;
-    for (int i = 0; i < iterations; ++i) {
+    for (std::size_t i = 0; i < iterations; ++i) {
         Secret key;
         std::ranges::copy(take(key.size()), key.begin());
         const Nonce nonce{take(24)};
