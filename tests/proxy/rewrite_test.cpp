@@ -1,0 +1,59 @@
+#include "proxy/rewrite.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace rotagate::proxy;
+
+namespace {
+
+const Places old{"/old", "https", "example.org:8443", {"127.0.0.1:9000", "example.org:8443"}};
+const Places same{"", "https", "example.org", {"127.0.0.1:9000", ""}};
+
+std::string location(std::string_view text, const Places& places = old) {
+    return rewritten_location(text, places).value_or("as it is");
+}
+
+}  // namespace
+
+SCENARIO("the prefix is cut off at a segment's end only", "[rewrite]") {
+    CHECK(stripped_path("/old/a", "/old") == "/a");
+    CHECK(stripped_path("/old/", "/old/") == "/");
+    CHECK(stripped_path("/old", "/old") == "/");
+    CHECK(stripped_path("/older", "/old") == "/older");
+    CHECK(stripped_path("/a", "") == "/a");
+}
+
+SCENARIO("an app's own locations get the client's prefix and origin", "[rewrite]") {
+    CHECK(location("/a?b#c") == "/old/a?b#c");
+    CHECK(location("http://127.0.0.1:9000/a") == "https://example.org:8443/old/a");
+    CHECK(location("HTTP://EXAMPLE.org:8443") == "https://example.org:8443/old/");
+    CHECK(location("//127.0.0.1:9000?a") == "https://example.org:8443/old/?a");
+    CHECK(location("http://127.0.0.1:9000/a", same) == "https://example.org/a");
+}
+
+SCENARIO("other locations are left as they are", "[rewrite]") {
+    for (const char* text :
+         {"https://elsewhere.example/a", "//elsewhere.example/", "a/b", "?a", "#a", "", "mailto:a@b", "http:///a"}) {
+        CAPTURE(text);
+        CHECK(location(text) == "as it is");
+    }
+    CHECK(location("/a", same) == "as it is");
+    CHECK(location("http:///a", same) == "as it is");
+}
+
+SCENARIO("Refresh is a location with a delay", "[rewrite]") {
+    CHECK(rewritten_refresh("5; url=/a", old) == "5; url=/old/a");
+    CHECK(rewritten_refresh("0;URL='/a'", old) == "0; url=/old/a");
+    CHECK_FALSE(rewritten_refresh("5", old));
+    CHECK_FALSE(rewritten_refresh("5; url=https://elsewhere.example/", old));
+}
+
+SCENARIO("an app's cookies keep to its prefix", "[rewrite]") {
+    CHECK(rewritten_cookie_path("a=b; Path=/; Secure", "/old") == "a=b; Path=/old/; Secure");
+    CHECK(rewritten_cookie_path("a=b;path = /x;;HttpOnly", "/old/") == "a=b; Path=/old/x; ; HttpOnly");
+    CHECK_FALSE(rewritten_cookie_path("a=b; Secure", "/old"));
+    CHECK_FALSE(rewritten_cookie_path("a=b; Path=x", "/old"));
+    CHECK_FALSE(rewritten_cookie_path("a=b", "/old"));
+    CHECK_FALSE(rewritten_cookie_path("a=b; Path=/", ""));
+    CHECK_FALSE(rewritten_cookie_path("__host-a=b; Path=/; Secure", "/old"));
+}
