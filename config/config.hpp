@@ -48,16 +48,16 @@ struct Certificate {
 enum class TlsVersion { tls1_2, tls1_3 };
 
 struct ServerTls {
-    std::vector<Certificate> certificates;          ///< chosen by SNI; the first is the default
+    std::vector<Certificate> certificates;  ///< chosen by SNI; the first is the default
     TlsVersion min_version = TlsVersion::tls1_2;
 };
 
 struct Listener {
     Address address;
-    std::optional<ServerTls> tls;                   ///< absent: plain HTTP
-    bool http2 = true;                              ///< offer HTTP/2 by ALPN
-    bool proxy_protocol = false;                    ///< require a PROXY protocol header
-    bool redirect_to_https = false;                 ///< answer every request with 308
+    std::optional<ServerTls> tls;    ///< absent: plain HTTP
+    bool http2 = true;               ///< offer HTTP/2 by ALPN
+    bool proxy_protocol = false;     ///< require a PROXY protocol header
+    bool redirect_to_https = false;  ///< answer every request with 308
 };
 
 // ---- session --------------------------------------------------------------------------------------------------------
@@ -67,8 +67,8 @@ enum class SameSite { lax, strict, none };
 struct Cookie {
     std::string name = "__Host-session";
     SameSite same_site = SameSite::lax;
-    std::string domain;                             ///< empty: a host-only cookie
-    std::vector<std::filesystem::path> key_files;   ///< the first seals, all open; empty: a random key for this process
+    std::string domain;                            ///< empty: a host-only cookie
+    std::vector<std::filesystem::path> key_files;  ///< the first seals, all open; empty: a random key for this process
 };
 
 enum class OnReplay {
@@ -78,18 +78,18 @@ enum class OnReplay {
 };
 
 struct Rotation {
-    Duration grace = 10s;   ///< G of the rotation rules: what the network may delay a request or an answer
-    bool strict = false;    ///< a cookie is superseded when its successor is issued, not when that is presented
+    Duration grace = 10s;  ///< G of the rotation rules: what the network may delay a request or an answer
+    bool strict = false;   ///< a cookie is superseded when its successor is issued, not when that is presented
 };
 
 struct Session {
     std::string store = "memory";
-    Duration store_timeout = 1s;                    ///< a store that answers later counts as unavailable
+    Duration store_timeout = 1s;  ///< a store that answers later counts as unavailable
     Cookie cookie;
-    Duration idle_timeout = 60min;                  ///< a session without a request ends after this
-    Duration permanent_timeout = 31 * 24h;          ///< the same for sessions that were started as permanent
-    Duration absolute_timeout = 0s;                 ///< a session ends this long after its start; 0: never for that reason
-    std::size_t max_sessions_per_user = 0;          ///< beyond it the oldest is ended; 0: no limit
+    Duration idle_timeout = 60min;          ///< a session without a request ends after this
+    Duration permanent_timeout = 31 * 24h;  ///< the same for sessions that were started as permanent
+    Duration absolute_timeout = 0s;         ///< a session ends this long after its start; 0: never for that reason
+    std::size_t max_sessions_per_user = 0;  ///< beyond it the oldest is ended; 0: no limit
     OnReplay on_replay = OnReplay::end_session;
     Rotation rotation;
 };
@@ -99,26 +99,26 @@ struct Session {
 enum class Balance { round_robin, least_connections, user_hash };
 
 struct UpstreamTls {
-    std::filesystem::path ca;   ///< PEM; empty: the system's authorities
-    std::string server_name;    ///< for SNI and verification; empty: the host of the server's address
+    std::filesystem::path ca;  ///< PEM; empty: the system's authorities
+    std::string server_name;   ///< for SNI and verification; empty: the host of the server's address
 };
 
 struct Health {
-    std::string path;           ///< asked with GET; 200 to 399 is healthy
+    std::string path;  ///< asked with GET; 200 to 399 is healthy
     Duration interval = 2s;
-    unsigned fall = 3;          ///< failures in a row until a server counts as down
-    unsigned rise = 2;          ///< successes in a row until it counts as up again
+    unsigned fall = 3;  ///< failures in a row until a server counts as down
+    unsigned rise = 2;  ///< successes in a row until it counts as up again
 };
 
 struct Upstream {
     std::string name;
     std::vector<Address> servers;
-    std::optional<UpstreamTls> tls;                 ///< present: the servers are spoken to over TLS, verified
+    std::optional<UpstreamTls> tls;  ///< present: the servers are spoken to over TLS, verified
     Balance balance = Balance::round_robin;
     std::optional<Health> health;
-    Duration connect_timeout = 2s;                  ///< TCP and TLS together
-    Duration response_timeout = 60s;                ///< until the answer begins, and between any two pieces of it
-    std::size_t max_idle_connections = 64;          ///< kept per event loop
+    Duration connect_timeout = 2s;          ///< TCP and TLS together
+    Duration response_timeout = 60s;        ///< until the answer begins, and between any two pieces of it
+    std::size_t max_idle_connections = 64;  ///< kept per event loop
 };
 
 // ---- routes ---------------------------------------------------------------------------------------------------------
@@ -132,15 +132,15 @@ enum class Access {
 enum class HostHeader { preserve, upstream };
 
 struct Match {
-    std::string host;                   ///< lower case, without a port; empty: any
-    std::string path;                   ///< ends in "/": a prefix; else exact; canonical
-    std::vector<std::string> methods;   ///< empty: any
+    std::string host;                  ///< lower case, without a port; empty: any
+    std::string path;                  ///< ends in "/": a prefix; else exact; canonical
+    std::vector<std::string> methods;  ///< empty: any
 };
 
 /// What a client without a valid session gets on a route that requires one.
 struct OnUnauthenticated {
     unsigned status = 401;
-    std::string redirect;               ///< for page loads; "{uri}" is the percent-encoded path and query; empty: none
+    std::string redirect;  ///< for page loads; "{uri}" is the percent-encoded path and query; empty: none
 };
 
 struct HeaderEdits {
@@ -150,32 +150,32 @@ struct HeaderEdits {
 
 struct Route {
     Match match;
-    std::string upstream;               ///< a name of `upstreams`
+    std::string upstream;  ///< a name of `upstreams`
     Access access = Access::required;
-    bool session_control = false;       ///< `sessions: control`: the app's X-Session-* headers count here
+    bool session_control = false;  ///< `sessions: control`: the app's X-Session-* headers count here
     OnUnauthenticated on_unauthenticated;
-    std::string strip_prefix;           ///< of `rewrite`; empty: none
+    std::string strip_prefix;  ///< of `rewrite`; empty: none
     HostHeader host = HostHeader::preserve;
     HeaderEdits request_headers;
     HeaderEdits response_headers;
-    bool session_data = false;          ///< send X-Session-Data
-    bool activity = true;               ///< false: requests here do not renew the idle timeout
-    bool encoded_slashes = false;       ///< `encoded_slashes: allow`: forward %2f untouched
+    bool session_data = false;     ///< send X-Session-Data
+    bool activity = true;          ///< false: requests here do not renew the idle timeout
+    bool encoded_slashes = false;  ///< `encoded_slashes: allow`: forward %2f untouched
 };
 
 // ---- the rest -------------------------------------------------------------------------------------------------------
 
 struct Admin {
     Address address;
-    std::filesystem::path token_file;   ///< required where the address is neither loopback nor a unix socket
+    std::filesystem::path token_file;  ///< required where the address is neither loopback nor a unix socket
 };
 
 struct Limits {
-    std::size_t header_bytes = 32 * KiB;    ///< of a request head, request line included
-    std::uint64_t body_bytes = 0;           ///< of a request body; 0: none
-    Duration header_timeout = 10s;          ///< from the first byte of a head to its end
-    Duration idle_timeout = 75s;            ///< a keep-alive connection without a request
-    std::size_t connections = 20000;        ///< of clients, all event loops together
+    std::size_t header_bytes = 32 * KiB;  ///< of a request head, request line included
+    std::uint64_t body_bytes = 0;         ///< of a request body; 0: none
+    Duration header_timeout = 10s;        ///< from the first byte of a head to its end
+    Duration idle_timeout = 75s;          ///< a keep-alive connection without a request
+    std::size_t connections = 20000;      ///< of clients, all event loops together
 };
 
 enum class LogLevel { debug, info, warn, error };
@@ -183,7 +183,7 @@ enum class LogFormat { json, text };
 
 struct Log {
     LogLevel level = LogLevel::info;
-    std::string access = "stdout";      ///< stdout | off | a file's path
+    std::string access = "stdout";  ///< stdout | off | a file's path
     std::string security = "stdout";
     LogFormat format = LogFormat::json;
 };
@@ -197,7 +197,7 @@ struct Config {
     std::optional<Admin> admin;
     Limits limits;
     Log log;
-    unsigned threads = 0;               ///< event loops; 0: one per core
+    unsigned threads = 0;  ///< event loops; 0: one per core
 };
 
 }  // namespace rotagate::config

@@ -33,15 +33,9 @@ Opened open_cookies(EventLoop& loop, const Exchange& x) {
 }
 
 /// What the client's cookies are bound to: their name, and where they may be sent.
-std::string audience(const Exchange& x) {
-    const config::Cookie& cookie = x.site->config.session.cookie;
-    std::string bound = cookie.name + '\n';
-    if (!cookie.domain.empty()) {
-        bound += cookie.domain;
-    } else if (x.site->several_hosts) {
-        bound += x.request.host;
-    }
-    return bound;
+std::string_view audience(Exchange& x) {
+    if (!x.site->several_hosts) return x.site->audience;
+    return x.arena.join({x.site->audience, x.request.host});
 }
 
 Answer unauthenticated(const Exchange& x) {
@@ -118,15 +112,14 @@ Task<std::optional<Answer>> admit(EventLoop& loop, Exchange& x) {
     }
     loop.metrics.store_calls.add();
     const auto asked = std::chrono::steady_clock::now();
-    const auto present = [&](session::Completion<session::Session> done) {
-        loop.store.present(*opened.cookie, x.route->activity, std::move(done));
-    };
-    auto session = co_await completed<session::Session>(present);
+    Pending<session::Session> presented;
+    loop.store.present(*opened.cookie, x.route->activity, presented.completion());
+    if (!presented.ready()) co_await presented.wait();
     x.admitted = std::chrono::steady_clock::now();
     x.record.store_duration = std::chrono::duration_cast<std::chrono::microseconds>(x.admitted - asked);
     loop.metrics.store_duration.observe(x.record.store_duration);
-    if (!session) co_return refused(loop, x, *opened.cookie, session.error());
-    accept(loop, x, std::move(*session));
+    if (!presented.result()) co_return refused(loop, x, *opened.cookie, presented.result().error());
+    accept(loop, x, std::move(*presented.result()));
     co_return std::nullopt;
 }
 

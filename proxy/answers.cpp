@@ -79,7 +79,7 @@ Task<> respond_with(EventLoop& loop, Exchange& x, const Answer& answer) {
     if (answer.reason == "store_unavailable") {
         x.set_cookie.clear();  // whether it is valid cannot be told: it is neither deleted nor rotated
     } else if (x.set_cookie.empty()) {
-        co_await mint(loop, x);
+        if (!mint(loop, x)) co_await mint_with_store(loop, x);
     }
     const bool page = is_page_load(x.request);
     ResponseHead ours;
@@ -107,8 +107,9 @@ Task<> respond_with(EventLoop& loop, Exchange& x, const Answer& answer) {
     }
     head.has_body = answer.status != 204 && x.request.method != "HEAD";
     x.record.status = answer.status;
-    const error_code gone = co_await x.client.send_head(head, head.has_body ? body : std::string_view(), true);
-    if (gone) x.client.close_after_answer();
+    if (!x.client.send_head(head, head.has_body ? body : std::string_view(), true)) {
+        if (co_await x.client.flush()) x.client.close_after_answer();
+    }
 }
 
 }  // namespace rotagate::proxy

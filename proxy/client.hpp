@@ -29,11 +29,14 @@ public:
     /// Ends a waiting next_body(). The rest of the body is not wanted; the connection will be closed.
     virtual void stop_body() = 0;
 
-    /// A 1xx answer, ahead of the final one.
-    virtual Task<error_code> send_informational(const AnswerHead& head) = 0;
+    /// A 1xx answer, ahead of the final one. This and the next two return false where some of it is still kept here, or
+    /// the client is gone: await flush() before sending more.
+    virtual bool send_informational(const AnswerHead& head) = 0;
     /// The final head with the first bytes of the body, in one piece. @param last  whether they are all of it
-    virtual Task<error_code> send_head(AnswerHead& head, std::string_view first, bool last) = 0;
-    virtual Task<error_code> send_body(std::string_view data, bool last) = 0;
+    virtual bool send_head(AnswerHead& head, std::string_view first, bool last) = 0;
+    virtual bool send_body(std::string_view data, bool last) = 0;
+    /// Waits until the client has taken what was sent.
+    virtual Task<error_code> flush() = 0;
     /// The answer cannot be completed: makes sure that the client cannot take it for complete.
     virtual void cut() = 0;
     /// After the answer to this request the connection ends.

@@ -13,9 +13,9 @@ namespace {
 using namespace std::chrono_literals;
 
 // A connection that is silent for longer gives its buffers back while it waits.
-constexpr auto park_after = 1s;
+constexpr std::chrono::milliseconds park_after = 1s;
 // While draining: how long a client that did not know yet may take to send one more request.
-constexpr auto drain_grace = 1s;
+constexpr std::chrono::milliseconds drain_grace = 1s;
 // After an answer that leaves part of the request unread: how much of it, and for how long, is read into nothing so
 // that the answer is not lost to a reset (RFC 9112 section 9.6).
 constexpr auto linger_time = 2s;
@@ -77,13 +77,18 @@ void Connection::check_session() {
 Task<bool> Connection::next_request() {
     timed_out_ = false;
     if (stream_->input().empty()) {
-        if (co_await first_byte()) {
+        phase_ = Phase::idle;
+        wait_until(std::min(idle_limit(), park_after));
+        error_code ec = co_await stream_->more(0);
+        if (ec && timed_out_ && idle_limit() > park_after) ec = co_await park();
+        if (ec) {
             stream_->shutdown();
             co_return false;
         }
         timed_out_ = false;  // the deadline may have passed in the very turn in which a byte came
     }
-    const std::size_t length = co_await read_head();
+    std::size_t length = whole_head();
+    if (length == 0) length = co_await read_head();
     if (length == 0) co_return false;
     deadline_.disarm();
     phase_ = Phase::exchange;
@@ -106,19 +111,24 @@ Task<bool> Connection::next_request() {
     co_return false;
 }
 
-/// Waits for a request to begin; gives the connection's memory back when that takes long.
-Task<error_code> Connection::first_byte() {
-    phase_ = Phase::idle;
-    const std::chrono::milliseconds limit = loop_.draining() ? drain_grace : loop_.site->config.limits.idle_timeout;
-    const bool parks = limit > park_after;
-    wait_until(parks ? park_after : limit);
-    error_code ec = co_await stream_->more(0);
-    if (!ec || !timed_out_ || !parks || loop_.draining()) co_return ec;
+std::chrono::milliseconds Connection::idle_limit() const {
+    return loop_.draining() ? drain_grace : loop_.site->config.limits.idle_timeout;
+}
+
+/// Gives the connection's memory back, and waits on for a request to begin.
+Task<error_code> Connection::park() {
     timed_out_ = false;
-    wait_until(limit - park_after);
-    ec = co_await stream_->wait_parked();
+    wait_until(idle_limit() - park_after);
+    error_code ec = co_await stream_->wait_parked();
     if (!ec) ec = co_await stream_->more(0);
     co_return ec;
+}
+
+/// The length of the head that has arrived whole and in order, as it nearly always has; 0: it takes read_head().
+std::size_t Connection::whole_head() const {
+    std::size_t scanned = 0;
+    const http1::Scan scan = http1::scan_head(stream_->input(), scanned);
+    return scan.error || scan.length > loop_.site->config.limits.header_bytes ? 0 : scan.length;
 }
 
 /// Returns the length of the head that the input begins with; 0: there is none, and the client has its answer.
@@ -158,7 +168,8 @@ Task<> Connection::refuse(unsigned status, std::string_view reason) {
     phase_ = Phase::exchange;
     exchange_.emplace(*this, peer_, loop_.site);
     exchange_->client_address = peer_.address;
-    exchange_->request_id = loop_.request_id();
+    const RequestId id = loop_.request_id();
+    exchange_->request_id = exchange_->arena.keep({id.data(), id.size()});
     exchange_->request.keep_alive = false;
     Answer answer{.status = status, .reason = reason, .location = {}, .close = true};
     co_await answer_and_record(loop_, *exchange_, answer);
@@ -177,7 +188,8 @@ std::optional<Answer> Connection::prepare(std::string_view text) {
     body_bytes_ = 0;
     keep_alive_ = !error && x.request.keep_alive && !loop_.draining();
     x.client_address = error ? peer_.address : client_address(x.request, peer_, x.site->config.trusted_proxies);
-    x.request_id = loop_.request_id();
+    const RequestId fresh_id = loop_.request_id();
+    x.request_id = x.arena.keep({fresh_id.data(), fresh_id.size()});
     if (error) return Answer{.status = error->status, .reason = error->reason, .location = {}, .close = true};
     if (peer_.trusted) {
         if (const auto id = find(x.request.fields, Known::x_request_id); id && !id->empty() && id->size() <= 128)
@@ -229,13 +241,13 @@ void Connection::stop_body() {
 
 // ---- sending answers ------------------------------------------------------------------------------------------------
 
-Task<error_code> Connection::send_informational(const AnswerHead& head) {
-    if (exchange_->request.minor_version == 0) co_return error_code();  // RFC 9110 section 15.2
+bool Connection::send_informational(const AnswerHead& head) {
+    if (exchange_->request.minor_version == 0) return true;  // RFC 9110 section 15.2
     std::string& text = loop_.scratch;
     http1::write_response_head(text, head.status, head.reason, head.fields);
     const bool sent = stream_->send({text});
     text.clear();
-    co_return co_await flushed(sent);
+    return sent;
 }
 
 /// Adds the fields that tell the end of the body and of the connection.
@@ -259,7 +271,7 @@ void Connection::frame(AnswerHead& head) {
     }
 }
 
-Task<error_code> Connection::send_head(AnswerHead& head, std::string_view first, bool last) {
+bool Connection::send_head(AnswerHead& head, std::string_view first, bool last) {
     frame(head);
     exchange_->head_sent = true;
     std::string& text = loop_.scratch;
@@ -276,10 +288,10 @@ Task<error_code> Connection::send_head(AnswerHead& head, std::string_view first,
     const bool sent = stream_->send({text, first, tail});
     text.clear();
     exchange_->record.bytes_out += first.size();
-    co_return co_await flushed(sent);
+    return sent;
 }
 
-Task<error_code> Connection::send_body(std::string_view data, bool last) {
+bool Connection::send_body(std::string_view data, bool last) {
     ChunkSizeLine line;
     std::string_view lead, tail;
     if (chunked_) {
@@ -289,14 +301,11 @@ Task<error_code> Connection::send_body(std::string_view data, bool last) {
         }
         if (last) tail = data.empty() ? "0\r\n\r\n" : "\r\n0\r\n\r\n";
     }
-    const bool sent = stream_->send({lead, data, tail});
     exchange_->record.bytes_out += data.size();
-    co_return co_await flushed(sent);
+    return stream_->send({lead, data, tail});
 }
 
-/// Waits until the client has taken what was sent.
-Task<error_code> Connection::flushed(bool sent) {
-    if (sent) co_return error_code();
+Task<error_code> Connection::flush() {
     const Phase before = std::exchange(phase_, Phase::writing);
     wait_until(loop_.site->config.limits.idle_timeout);
     const error_code ec = co_await stream_->flush();

@@ -30,19 +30,21 @@ public:
     BodyPiece take_body() override;
     Task<BodyPiece> next_body() override;
     void stop_body() override;
-    Task<error_code> send_informational(const AnswerHead& head) override;
-    Task<error_code> send_head(AnswerHead& head, std::string_view first, bool last) override;
-    Task<error_code> send_body(std::string_view data, bool last) override;
+    bool send_informational(const AnswerHead& head) override;
+    bool send_head(AnswerHead& head, std::string_view first, bool last) override;
+    bool send_body(std::string_view data, bool last) override;
+    Task<error_code> flush() override;
     void cut() override;
     void close_after_answer() override { keep_alive_ = false; }
 
 private:
     Task<bool> next_request();
-    Task<error_code> first_byte();
+    std::chrono::milliseconds idle_limit() const;
+    Task<error_code> park();
+    std::size_t whole_head() const;
     Task<std::size_t> read_head();
     Task<> refuse(unsigned status, std::string_view reason);
     Task<> linger();
-    Task<error_code> flushed(bool sent);
     bool serves(const std::string& host);
     std::optional<Answer> prepare(std::string_view text);
     BodyPiece limited(BodyPiece piece);

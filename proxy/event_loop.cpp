@@ -32,6 +32,8 @@ std::shared_ptr<Site> make_site(const config::Config& settings,
         if (first_host.empty()) first_host = route.match.host;
         site->several_hosts |= route.match.host != first_host;
     }
+    site->audience = settings.session.cookie.name + '\n' + settings.session.cookie.domain;
+    site->several_hosts &= settings.session.cookie.domain.empty();
     site->delete_cookie = delete_session_cookie(settings.session.cookie);
     return site;
 }
@@ -49,8 +51,10 @@ EventLoop::EventLoop(Shared& its_shared, session::SessionStore& its_store, LoopM
         pools_.push_back(
             std::make_unique<UpstreamPool>(context, shared.config.upstreams[i], shared.health[i], deadlines, metrics));
     site = make_site(shared.config, pools_);
-    if (RAND_bytes(reinterpret_cast<unsigned char*>(id_state_), sizeof id_state_) != 1)
+    std::uint64_t seed = 0;
+    if (RAND_bytes(reinterpret_cast<unsigned char*>(&seed), sizeof seed) != 1)
         throw std::runtime_error("no random bytes: " + tls::last_error());
+    random_.seed(seed);
 }
 
 EventLoop::~EventLoop() = default;
@@ -133,18 +137,12 @@ void EventLoop::drain() {
     });
 }
 
-std::string EventLoop::request_id() {
-    // xorshift128+: ids need to be different, not secret.
-    std::uint64_t a = id_state_[0];
-    const std::uint64_t b = id_state_[1];
-    a ^= a << 23U;
-    id_state_[0] = b;
-    id_state_[1] = a ^ b ^ (a >> 18U) ^ (b >> 5U);
+RequestId EventLoop::request_id() {
     static constexpr char digits[] = "0123456789abcdef";
-    std::string id(32, '0');
-    for (unsigned i = 0; i < 16; ++i) {
-        id[i] = digits[(id_state_[0] >> (4 * i)) & 15U];
-        id[16 + i] = digits[(id_state_[1] >> (4 * i)) & 15U];
+    RequestId id;
+    for (unsigned half = 0; half < 2; ++half) {
+        std::uint64_t bits = random_();
+        for (unsigned i = 0; i < 16; ++i, bits >>= 4U) id[16 * half + i] = digits[bits & 15U];
     }
     return id;
 }

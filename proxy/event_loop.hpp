@@ -1,7 +1,9 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <memory>
+#include <random>
 #include <vector>
 
 #include <boost/asio/ip/tcp.hpp>
@@ -19,6 +21,7 @@
 namespace rotagate::proxy {
 
 class Connection;
+using RequestId = std::array<char, 32>;  // hex digits
 using Acceptor = asio::basic_socket_acceptor<asio::ip::tcp, Executor>;
 
 /// What all event loops share; all of it is safe to use from several threads, and outlives the loops.
@@ -52,8 +55,7 @@ public:
     void drain();
     bool draining() const { return draining_; }
 
-    /// A new request id: 32 hex digits.
-    std::string request_id();
+    RequestId request_id();
     /// The Date field's value, renewed each second.
     std::string_view http_date();
 
@@ -80,7 +82,7 @@ private:
     std::unique_ptr<Connections> connections_;
     asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>
         ticker_;
-    std::uint64_t id_state_[2];
+    std::mt19937_64 random_;  // for request ids, which need to be different, not secret
     unsigned ticks_ = 0;
     bool draining_ = false;
     std::string date_;

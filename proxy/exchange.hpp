@@ -26,7 +26,7 @@ struct Exchange {
     std::shared_ptr<const Site> site;  ///< the configuration that this request began with
     RequestHead request;
     std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
-    std::string request_id;
+    std::string_view request_id;
     std::string client_address;
 
     // What `route` found.
@@ -40,7 +40,7 @@ struct Exchange {
     std::optional<session::Session> session;  ///< valid; empty: nobody is signed in
     session::User user;
     Identity identity;
-    std::string audience;    ///< what session cookies of this request are bound to
+    std::string_view audience;  ///< what session cookies of this request are bound to
     std::string set_cookie;  ///< the Set-Cookie that the answer carries; empty: none
     std::chrono::steady_clock::time_point admitted;
 

@@ -40,20 +40,21 @@ std::optional<Answer> body_refusal(const error_code& error) {
     return std::nullopt;
 }
 
-/// Sends one piece of the body, framed as the app was told. @param head  goes ahead of it in the same call
-Task<error_code> send_piece(Stream& app, Framing framing, const BodyPiece& piece, std::string_view head) {
-    ChunkSizeLine line;
-    std::string lead(head);
+/// Sends one piece of the body, framed as the app was told. @param lead  goes ahead of it in the same call, and is used up
+/// @return false: await the app's flush()
+bool send_piece(Stream& app, Framing framing, const BodyPiece& piece, std::string& lead) {
     std::string_view tail;
     if (framing == Framing::chunked) {
+        ChunkSizeLine line;
         if (!piece.data.empty()) {
             lead += chunk_size_line(piece.data.size(), line);
             tail = "\r\n";
         }
         if (piece.end) tail = piece.data.empty() ? "0\r\n\r\n" : "\r\n0\r\n\r\n";
     }
-    if (app.send({lead, piece.data, tail})) co_return error_code();
-    co_return co_await app.flush();
+    const bool sent = app.send({lead, piece.data, tail});
+    lead.clear();
+    return sent;
 }
 
 Task<> upload(EventLoop& loop, Exchange& x, Stream& app, Deadline& waiting, Upload& state) {
@@ -62,7 +63,8 @@ Task<> upload(EventLoop& loop, Exchange& x, Stream& app, Deadline& waiting, Uplo
         state.last = co_await x.client.next_body();
         if (state.last.error) break;
         loop.deadlines.arm(waiting, timeout);
-        const error_code failed = co_await send_piece(app, x.request.framing, state.last, {});
+        error_code failed;
+        if (!send_piece(app, x.request.framing, state.last, loop.scratch)) failed = co_await app.flush();
         if (failed) break;  // what the app has answered before it stopped listening is still read
         // The app is waited for only when it has everything.
         if (!state.last.end) waiting.disarm();
@@ -103,7 +105,8 @@ Task<error_code> read_answer(Exchange& x, Stream& app, ResponseHead& head) {
                                   .set_cookie = {},
                                   .session_route = false};
         client_response_fields(head, rules, x.arena, passed.fields);
-        const error_code gone = co_await x.client.send_informational(passed);
+        error_code gone;
+        if (!x.client.send_informational(passed)) gone = co_await x.client.flush();
         if (gone) co_return gone;
     }
     co_return make_error_code(errc::bad_message);
@@ -117,6 +120,12 @@ Answer upstream_failure(const Exchange& x, const error_code& why) {
     spdlog::warn("upstream.failed upstream={} server={} reason={} error=\"{}\" request_id={}", x.pool->settings().name,
                  x.record.server, reason, why.message(), x.request_id);
     return {.status = late ? 504U : 502U, .reason = reason};
+}
+
+void note_unreachable(const Exchange& x, std::size_t server, const error_code& why) {
+    const config::Upstream& upstream = x.pool->settings();
+    spdlog::warn("upstream.connect_failed upstream={} server={} error=\"{}\" request_id={}", upstream.name,
+                 upstream.servers[server].text(), why.message(), x.request_id);
 }
 
 std::string app_target(const Exchange& x) {
@@ -147,14 +156,13 @@ Task<Outcome> ask(EventLoop& loop, Exchange& x, UpstreamPool::Lease& lease) {
     Deadline waiting([&app] { app.abort(asio::error::timed_out); });
     loop.deadlines.arm(waiting, x.pool->settings().response_timeout);
 
-    std::string head;
-    head.reserve(1024);
-    write_app_head(x, head);
     Upload body;
     body.last = x.client.take_body();
     if (const auto refusal = body_refusal(body.last.error)) co_return Outcome{.answer = refusal};
     const bool has_body = x.request.framing != Framing::none && !(body.last.end && body.last.data.empty());
-    error_code failed = co_await send_piece(app, x.request.framing, body.last, head);
+    error_code failed;
+    write_app_head(x, loop.scratch);
+    if (!send_piece(app, x.request.framing, body.last, loop.scratch)) failed = co_await app.flush();
     if (!body.last.end && !failed) {
         body.done = false;
         waiting.disarm();
@@ -193,17 +201,18 @@ Task<std::optional<Answer>> forward(EventLoop& loop, Exchange& x) {
     UpstreamPool::Attempt attempt;
     if (x.session) attempt.user = x.session->id.user_key();
     error_code last;
-    while (true) {
-        auto lease = co_await x.pool->take(attempt);
-        if (!lease && lease.error() == asio::error::host_unreachable) break;
+    while (x.pool->choose(attempt)) {
+        auto lease = x.pool->kept(attempt);
         if (!lease) {
-            last = lease.error();
-            spdlog::warn("upstream.connect_failed upstream={} server={} error=\"{}\" request_id={}",
-                         x.pool->settings().name, x.pool->settings().servers[attempt.server].text(), last.message(),
-                         x.request_id);
-            attempt.tried[attempt.server] = true;
-            loop.metrics.upstream_retries.add();
-            continue;
+            auto connected = co_await x.pool->connect(attempt);
+            if (!connected) {
+                last = connected.error();
+                note_unreachable(x, attempt.server, last);
+                attempt.tried.push_back(attempt.server);
+                loop.metrics.upstream_retries.add();
+                continue;
+            }
+            lease.emplace(std::move(*connected));
         }
         x.record.server = lease->server_name();
         const bool reused = lease->reused();
@@ -211,7 +220,7 @@ Task<std::optional<Answer>> forward(EventLoop& loop, Exchange& x) {
         if (!outcome.retry) co_return std::move(outcome.answer);
         // A kept-alive connection that the server closed says nothing about the server; a new one does.
         attempt.fresh = true;
-        if (!reused) attempt.tried[attempt.server] = true;
+        if (!reused) attempt.tried.push_back(attempt.server);
         last = asio::error::connection_reset;
         loop.metrics.upstream_retries.add();
     }

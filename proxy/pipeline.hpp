@@ -32,8 +32,11 @@ Task<> respond_with(EventLoop& loop, Exchange& x, const Answer& answer);
 
 /// Obeys X-Session-*: logins, logouts, data. Answers: 502, 503.
 Task<std::optional<Answer>> obey_session_command(EventLoop& loop, Exchange& x, const ResponseHead& head);
-/// Mints the session's next cookie into x.set_cookie, if the session is still there. Answers: 503.
-Task<std::optional<Answer>> mint(EventLoop& loop, Exchange& x);
+/// Mints the session's next cookie into x.set_cookie, if there is a session and it has not ended meanwhile.
+/// @return false: that takes mint_with_store()
+bool mint(EventLoop& loop, Exchange& x);
+/// The same where the store has to be asked: after a long wait for the app, or with rotation.strict. Answers: 503.
+Task<std::optional<Answer>> mint_with_store(EventLoop& loop, Exchange& x);
 
 /// Notes a refusal, a start or an end of a session in the security log.
 void note(EventLoop& loop, const Exchange& x, SecurityEvent::Kind kind, Reason reason, const session::SessionId* id,

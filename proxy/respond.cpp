@@ -13,15 +13,12 @@ using session::SessionErrc;
 // An answer that took longer asks the store again whether its session is still there (SPEC section 2, R7).
 constexpr auto ask_again_after = 1s;
 
-Answer store_unavailable() { return {.status = 503, .reason = "store_unavailable"}; }
-
-Task<bool> still_there(EventLoop& loop, const Exchange& x, bool& unavailable) {
-    if (loop.store.known_ended(x.session->id)) co_return false;
-    if (std::chrono::steady_clock::now() - x.admitted < ask_again_after) co_return true;
-    const auto check = [&](session::Completion<> done) { loop.store.check(x.session->id, std::move(done)); };
-    const auto there = co_await completed<void>(check);
-    unavailable = !there && there.error() == SessionErrc::unavailable;
-    co_return there.has_value();
+void seal_next(EventLoop& loop, Exchange& x, session::Millis minted) {
+    const auto left = std::chrono::ceil<std::chrono::seconds>(x.session->expires - minted);
+    if (left.count() <= 0) return;
+    const session::SessionCookie cookie{.id = x.session->id, .minted = minted, .expires = x.session->expires};
+    const std::string sealed = loop.sealer.seal(cookie, x.audience);
+    x.set_cookie = set_session_cookie(x.site->config.session.cookie, sealed, static_cast<long>(left.count()));
 }
 
 /// Relays the body of the app's answer; the head was sent with its first piece.
@@ -35,7 +32,7 @@ Task<> relay(EventLoop& loop, Exchange& x, BodyReader& body, BodyPiece piece, De
                 x.record.reason = piece.error == asio::error::timed_out ? "upstream_timeout" : "upstream_truncated";
             co_return x.client.cut();
         }
-        gone = co_await x.client.send_body(piece.data, piece.end);
+        if (!x.client.send_body(piece.data, piece.end)) gone = co_await x.client.flush();
     }
     if (gone) {
         if (x.record.reason.empty()) x.record.reason = "client_gone";
@@ -45,27 +42,28 @@ Task<> relay(EventLoop& loop, Exchange& x, BodyReader& body, BodyPiece piece, De
 
 }  // namespace
 
-Task<std::optional<Answer>> mint(EventLoop& loop, Exchange& x) {
-    if (!x.session) co_return std::nullopt;
-    bool unavailable = false;
-    if (!co_await still_there(loop, x, unavailable)) {
-        // The answer itself is good; but a cookie now could overwrite that of a new login.
-        co_return std::nullopt;
-    }
+bool mint(EventLoop& loop, Exchange& x) {
+    // A session that has ended gets no cookie, for that could overwrite the cookie of a new login; the answer itself is good.
+    if (!x.session || loop.store.known_ended(x.session->id)) return true;
+    if (x.site->config.session.rotation.strict || loop.deadlines.now() - x.admitted >= ask_again_after) return false;
+    seal_next(loop, x, loop.store.now());
+    return true;
+}
+
+Task<std::optional<Answer>> mint_with_store(EventLoop& loop, Exchange& x) {
     const session::Millis minted = loop.store.now();
+    Pending<void> asked;
     if (x.site->config.session.rotation.strict) {
-        const auto issue = [&](session::Completion<> done) {
-            loop.store.issue(x.session->id, minted, std::move(done));
-        };
-        const auto issued = co_await completed<void>(issue);
-        if (!issued && issued.error() == SessionErrc::unavailable) co_return store_unavailable();
-        if (!issued) co_return std::nullopt;
+        loop.store.issue(x.session->id, minted, asked.completion());
+    } else {
+        loop.store.check(x.session->id, asked.completion());
     }
-    const auto left = std::chrono::ceil<std::chrono::seconds>(x.session->expires - minted);
-    if (left.count() <= 0) co_return std::nullopt;
-    const session::SessionCookie cookie{.id = x.session->id, .minted = minted, .expires = x.session->expires};
-    const std::string sealed = loop.sealer.seal(cookie, x.audience);
-    x.set_cookie = set_session_cookie(x.site->config.session.cookie, sealed, static_cast<long>(left.count()));
+    if (!asked.ready()) co_await asked.wait();
+    if (asked.result()) {
+        seal_next(loop, x, minted);
+    } else if (asked.result().error() == SessionErrc::unavailable) {
+        co_return Answer{.status = 503, .reason = "store_unavailable"};
+    }
     co_return std::nullopt;
 }
 
@@ -76,8 +74,10 @@ Task<std::optional<Answer>> respond(EventLoop& loop, Exchange& x, const Response
         auto failed = co_await obey_session_command(loop, x, head);
         if (failed) co_return failed;
     }
-    auto failed = co_await mint(loop, x);
-    if (failed) co_return failed;
+    if (!mint(loop, x)) {
+        auto failed = co_await mint_with_store(loop, x);
+        if (failed) co_return failed;
+    }
 
     const bool to_head = x.request.method == "HEAD";
     AnswerHead answer{
@@ -101,8 +101,9 @@ Task<std::optional<Answer>> respond(EventLoop& loop, Exchange& x, const Response
     BodyReader body(app, head.framing, head.content_length);
     BodyPiece piece = body.take();
     if (piece.error) co_return Answer{.status = 502, .reason = "upstream_bad_answer"};
-    const error_code gone = co_await x.client.send_head(answer, piece.data, piece.end);
-    co_await relay(loop, x, body, piece, waiting, gone);
+    error_code gone;
+    if (!x.client.send_head(answer, piece.data, piece.end)) gone = co_await x.client.flush();
+    if (gone || !piece.end) co_await relay(loop, x, body, piece, waiting, gone);
     complete = body.ended();
     co_return std::nullopt;
 }

@@ -22,8 +22,10 @@ Task<std::optional<Answer>> log_in(EventLoop& loop, Exchange& x, const SessionCo
                                 .replaces = {}};
     if (command.data) request.data = std::string(*command.data);
     if (x.session) request.replaces = x.session->id;
-    const auto start = [&](session::Completion<session::Started> done) { loop.store.start(request, std::move(done)); };
-    auto started = co_await completed<session::Started>(start);
+    Pending<session::Started> starting;
+    loop.store.start(request, starting.completion());
+    if (!starting.ready()) co_await starting.wait();
+    auto& started = starting.result();
     if (!started) co_return failure(loop, x, started.error());
     if (started->replaced) note(loop, x, Kind::ended, Reason::replaced, &*request.replaces);
     for (const session::SessionId& id : started->displaced)
@@ -40,15 +42,17 @@ Task<std::optional<Answer>> log_out(EventLoop& loop, Exchange& x, SessionCommand
     if (!x.session) co_return std::nullopt;
     const session::SessionId id = x.session->id;
     if (end == SessionCommand::End::session) {
-        const auto call = [&](session::Completion<bool> done) { loop.store.end(id, std::move(done)); };
-        const auto ended = co_await completed<bool>(call);
+        Pending<bool> ending;
+        loop.store.end(id, ending.completion());
+        if (!ending.ready()) co_await ending.wait();
+        const auto& ended = ending.result();
         if (!ended) co_return failure(loop, x, ended.error());
         if (*ended) note(loop, x, Kind::ended, Reason::logout, &id);
     } else {
-        const auto call = [&](session::Completion<std::vector<session::SessionId>> done) {
-            loop.store.end_user(x.user, std::move(done));
-        };
-        const auto ended = co_await completed<std::vector<session::SessionId>>(call);
+        Pending<std::vector<session::SessionId>> ending;
+        loop.store.end_user(x.user, ending.completion());
+        if (!ending.ready()) co_await ending.wait();
+        const auto& ended = ending.result();
         if (!ended) co_return failure(loop, x, ended.error());
         for (const session::SessionId& one : *ended) note(loop, x, Kind::ended, Reason::logout_user, &one);
     }
@@ -58,10 +62,10 @@ Task<std::optional<Answer>> log_out(EventLoop& loop, Exchange& x, SessionCommand
 
 Task<std::optional<Answer>> keep_data(EventLoop& loop, Exchange& x, std::string_view data) {
     if (!x.session) co_return std::nullopt;
-    const auto call = [&](session::Completion<> done) {
-        loop.store.replace_data(x.session->id, std::string(data), std::move(done));
-    };
-    const auto kept = co_await completed<void>(call);
+    Pending<void> keeping;
+    loop.store.replace_data(x.session->id, std::string(data), keeping.completion());
+    if (!keeping.ready()) co_await keeping.wait();
+    const auto& kept = keeping.result();
     // A session that has ended meanwhile keeps nothing, and that is all right.
     if (!kept && kept.error() != SessionErrc::unknown) co_return failure(loop, x, kept.error());
     co_return std::nullopt;

@@ -14,6 +14,7 @@ struct Site {
     config::Config config;
     std::vector<UpstreamPool*> pools;  ///< for each route, its upstream's; the event loop owns them
     bool several_hosts = false;        ///< host-only cookies are bound to their host
+    std::string audience;              ///< what session cookies are bound to, but for the host where there are several
     std::string delete_cookie;         ///< the Set-Cookie value that deletes the session cookie
 };
 

@@ -145,7 +145,6 @@ void Stream::encrypt(std::initializer_list<std::string_view> pieces) {
     thread_local std::string record;  // what is too small for a record of its own is gathered here
     const auto seal = [this](std::string_view plain) {
         std::size_t written = 0;
-        ERR_clear_error();
         if (SSL_write_ex(ssl_.get(), plain.data(), plain.size(), &written) != 1)
             write_error_ = error_code(static_cast<int>(ERR_get_error()), asio::error::get_ssl_category());
     };
@@ -234,6 +233,7 @@ Task<error_code> Stream::wait_parked() {
         input_ = Buffer();
     }
     { Buffer gone = std::move(cipher_); }
+    if (ssl_) SSL_free_buffers(ssl_.get());
     error_code ec;
     auto token = asio::redirect_error(use_task, ec);
     co_await socket_.async_wait(Socket::wait_read, token);

@@ -21,22 +21,18 @@ template <class T = void>
 using Task = asio::awaitable<T, Executor>;
 using UseTask = asio::use_awaitable_t<Executor>;
 
-/// Lets one coroutine wait for a callback on the same event loop. A notification that nobody waits for is kept.
+/// Lets one coroutine wait for a callback on the same event loop.
 class Signal {
 public:
+    /// Suspends the caller, which has seen that what it waits for is not there yet.
     Task<> wait() {
-        if (!std::exchange(notified_, false)) {
-            auto keep = [this](auto handler) { waiter_.emplace(std::move(handler)); };
-            co_await asio::async_initiate<UseTask, void()>(keep, token_);
-        }
+        auto keep = [this](auto handler) { waiter_.emplace(std::move(handler)); };
+        return asio::async_initiate<UseTask, void()>(std::move(keep), token_);
     }
     bool waited_for() const { return waiter_.has_value(); }
-    /// Resumes the waiting coroutine before it returns: the caller must not use what that may destroy.
+    /// Resumes the coroutine that waits, if one does, before it returns: the caller must not use what that may destroy.
     void notify() {
-        if (!waiter_) {
-            notified_ = true;
-            return;
-        }
+        if (!waiter_) return;
         auto resume = std::move(*waiter_);
         waiter_.reset();
         std::move(resume)();
@@ -46,22 +42,31 @@ private:
     using Handler = asio::async_result<UseTask, void()>::handler_type;
     UseTask token_;
     std::optional<Handler> waiter_;
-    bool notified_ = false;
 };
 
-/// Awaits a call that ends with a session::Completion: at once where the store answers at once.
-/// @param call  called with the completion
-template <class T, class Call>
-Task<session::Result<T>> completed(Call call) {
-    std::optional<session::Result<T>> result;
-    Signal signal;
-    session::Completion<T> done = [&result, &signal](session::Result<T> value) {
-        result.emplace(std::move(value));
-        if (signal.waited_for()) signal.notify();
-    };
-    call(std::move(done));
-    if (!result) co_await signal.wait();
-    co_return std::move(*result);
-}
+/// The result of a call that ends with a session::Completion, at once or later:
+///     Pending<Session> presented;
+///     store.present(cookie, true, presented.completion());
+///     if (!presented.ready()) co_await presented.wait();
+/// The check spares the usual case, a store that answers at once, a coroutine.
+template <class T>
+class Pending {
+public:
+    Pending() = default;
+    Pending(const Pending&) = delete;
+    session::Completion<T> completion() {
+        return [this](session::Result<T> result) {
+            result_.emplace(std::move(result));
+            signal_.notify();
+        };
+    }
+    bool ready() const { return result_.has_value(); }
+    Task<> wait() { return signal_.wait(); }
+    session::Result<T>& result() { return *result_; }
+
+private:
+    std::optional<session::Result<T>> result_;
+    Signal signal_;
+};
 
 }  // namespace rotagate::proxy

@@ -165,19 +165,25 @@ UpstreamPool::~UpstreamPool() = default;
 
 const std::string& UpstreamPool::first_server_name() const { return servers_.front()->name; }
 
-Task<session::Result<UpstreamPool::Lease>> UpstreamPool::take(Attempt& attempt) {
-    attempt.tried.resize(servers_.size());
+bool UpstreamPool::choose(Attempt& attempt) {
     boost::container::small_vector<Candidate, 8> candidates;
-    for (std::size_t i = 0; i < servers_.size(); ++i)
-        candidates.push_back(
-            {servers_[i]->health->up.load(std::memory_order_relaxed), attempt.tried[i], servers_[i]->active});
+    for (const auto& server : servers_)
+        candidates.push_back({.up = server->health->up.load(std::memory_order_relaxed), .active = server->active});
+    for (const std::size_t server : attempt.tried) candidates[server].tried = true;
     const auto chosen = choose_server(settings_.balance, candidates, turn_++, attempt.user);
-    if (!chosen) co_return error_code(asio::error::host_unreachable);
-    attempt.server = *chosen;
-    Server& server = *servers_[*chosen];
-    if (!attempt.fresh) {
-        if (auto stream = server.take_idle()) co_return Lease(server, std::move(stream), true);
-    }
+    attempt.server = chosen.value_or(0);
+    return chosen.has_value();
+}
+
+std::optional<UpstreamPool::Lease> UpstreamPool::kept(const Attempt& attempt) {
+    Server& server = *servers_[attempt.server];
+    auto stream = attempt.fresh ? nullptr : server.take_idle();
+    if (!stream) return std::nullopt;
+    return std::make_optional<Lease>(server, std::move(stream), true);
+}
+
+Task<session::Result<UpstreamPool::Lease>> UpstreamPool::connect(const Attempt& attempt) {
+    Server& server = *servers_[attempt.server];
     metrics_.upstream_connects.add();
     auto stream = co_await server.connector.connect(deadlines_, settings_.connect_timeout);
     if (stream) co_return Lease(server, std::move(*stream), false);

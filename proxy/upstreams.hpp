@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <boost/container/small_vector.hpp>
+
 #include "config/config.hpp"
 #include "proxy/deadlines.hpp"
 #include "proxy/metrics.hpp"
@@ -76,13 +78,17 @@ public:
 
     /// What one request has tried so far.
     struct Attempt {
-        std::string user{};         ///< for user_hash
-        std::vector<bool> tried{};  ///< by server
-        bool fresh = false;         ///< no kept-alive connection: the last one turned out to be closed
-        std::size_t server = 0;     ///< out: where the last take() went
+        std::string_view user;                                 ///< for user_hash
+        boost::container::small_vector<std::size_t, 4> tried;  ///< servers
+        bool fresh = false;      ///< no kept-alive connection: the last one turned out to be closed
+        std::size_t server = 0;  ///< that choose() picked
     };
-    /// A connection to the server that the balancing picks. Errors: Connector's; host_unreachable: all were tried.
-    Task<session::Result<Lease>> take(Attempt& attempt);
+    /// Picks a server by the upstream's balancing. Returns false where all were tried.
+    bool choose(Attempt& attempt);
+    /// A kept-alive connection to that server, if there is one.
+    std::optional<Lease> kept(const Attempt& attempt);
+    /// A new connection to that server. Errors: Connector's.
+    Task<session::Result<Lease>> connect(const Attempt& attempt);
 
     const config::Upstream& settings() const { return settings_; }
     const std::string& first_server_name() const;

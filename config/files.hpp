@@ -1,0 +1,34 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "config/reader.hpp"
+
+namespace rotagate::config {
+
+/// The form of a file's name: resolved against the configuration's folder and, where `check` says so, looked at.
+struct FileForm {
+    enum class Kind {
+        readable,  ///< a regular file with something in it
+        secret,    ///< the same, and nothing of its mode is for others than owner and group
+        log,       ///< need not exist, but can be written; "stdout" and "off" are no files and stay as they are
+    };
+    std::filesystem::path folder;
+    bool check;
+    Kind kind;
+    Parsed<std::string> operator()(std::string_view text) const;
+};
+
+/// Makes the forms for the files that one configuration names.
+struct Files {
+    std::filesystem::path folder;  ///< what relative paths start from
+    bool check;                    ///< whether files must exist and be safe
+
+    FileForm readable() const { return {folder, check, FileForm::Kind::readable}; }
+    FileForm secret() const { return {folder, check, FileForm::Kind::secret}; }
+    FileForm log() const { return {folder, check, FileForm::Kind::log}; }
+};
+
+}  // namespace rotagate::config

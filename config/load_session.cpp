@@ -1,0 +1,97 @@
+#include <algorithm>
+#include <array>
+
+#include "config/http_forms.hpp"
+#include "config/sections.hpp"
+#include "config/units.hpp"
+
+namespace rotagate::config {
+namespace {
+
+Parsed<std::string> store(std::string_view text) {
+    constexpr std::array<std::string_view, 6> later{"lmdb:",         "redis://",          "rediss://",
+                                                    "redis+unix://", "redis+sentinel://", "redis+cluster://"};
+    if (text == "memory") return std::string(text);
+    const bool known = std::any_of(later.begin(), later.end(), [&](std::string_view scheme) {
+        return text.starts_with(scheme) && text.size() > scheme.size();
+    });
+    return known ? Refusal{"is not available in this version; use memory"}
+                 : Refusal{
+                       "is not a store; write memory, lmdb:/PATH, redis://, rediss://, redis+unix://, "
+                       "redis+sentinel:// or redis+cluster://"};
+}
+
+void check_key_files(Reader& yaml, const Cookie& cookie) {
+    if (cookie.key_files.empty() && (!yaml.has("key_files") || yaml.is_empty("key_files")))
+        yaml.warning("key_files",
+                     "none: cookies are sealed with a random key, and all of them end with this process; "
+                     "make a key by rotagate keygen --out FILE");
+    for (std::size_t i = 1; i < cookie.key_files.size(); ++i)
+        if (std::find(cookie.key_files.begin(), cookie.key_files.begin() + static_cast<std::ptrdiff_t>(i),
+                      cookie.key_files[i]) != cookie.key_files.begin() + static_cast<std::ptrdiff_t>(i))
+            yaml.error("key_files", in_quotes(cookie.key_files[i].string()) + " is listed twice; keep one");
+}
+
+Cookie read_cookie(Reader yaml, const Files& files) {
+    Cookie cookie;
+    yaml.read("name", cookie.name, cookie_name);
+    yaml.read("same_site", cookie.same_site,
+              one_of<SameSite>({{"lax", SameSite::lax}, {"strict", SameSite::strict}, {"none", SameSite::none}}));
+    yaml.read("domain", cookie.domain, cookie_domain);
+    yaml.read_list("key_files", cookie.key_files, files.secret());
+    if (!cookie.domain.empty() && cookie.name.starts_with("__Host-"))
+        yaml.error("domain",
+                   "browsers refuse a domain on a __Host- cookie; remove it, or write name: __Secure-session");
+    check_key_files(yaml, cookie);
+    yaml.reject_unknown();
+    return cookie;
+}
+
+Rotation read_rotation(Reader yaml) {
+    Rotation rotation;
+    yaml.read("grace", rotation.grace, between(100ms, 5min));
+    yaml.read("strict", rotation.strict);
+    yaml.reject_unknown();
+    return rotation;
+}
+
+void check_lifetimes(Reader& yaml, const Session& session) {
+    if (session.permanent_timeout < session.idle_timeout)
+        yaml.error(yaml.has("permanent_timeout") ? "permanent_timeout" : "idle_timeout",
+                   "permanent sessions (" + text_of(session.permanent_timeout) + ") would end before the others (" +
+                       text_of(session.idle_timeout) + "); write permanent_timeout: " + text_of(session.idle_timeout) +
+                       " or more");
+    if (session.absolute_timeout != 0s && session.absolute_timeout < session.idle_timeout)
+        yaml.warning("absolute_timeout", "sessions end after " + text_of(session.absolute_timeout) +
+                                             " in any case, so that idle_timeout: " + text_of(session.idle_timeout) +
+                                             " never ends one");
+    if (session.idle_timeout <= 2 * session.rotation.grace)
+        yaml.warning("idle_timeout", text_of(session.idle_timeout) + " is within twice the rotation's grace (" +
+                                         text_of(session.rotation.grace) +
+                                         "): sessions end before a stolen cookie can show");
+}
+
+}  // namespace
+
+Session read_session(Reader yaml, const Files& files) {
+    Session session;
+    yaml.read("store", session.store, store);
+    if (yaml.has("redis"))
+        yaml.error("redis", "comes with the Redis store, which is not available in this version; remove it");
+    yaml.read("store_timeout", session.store_timeout, between(10ms, 60s));
+    session.cookie = read_cookie(yaml.map_or_empty("cookie"), files);
+    yaml.read("idle_timeout", session.idle_timeout, at_least(1s));
+    yaml.read("permanent_timeout", session.permanent_timeout, at_least(1s));
+    yaml.read("absolute_timeout", session.absolute_timeout, zero_or(at_least(1s)));
+    yaml.read("max_sessions_per_user", session.max_sessions_per_user, count(0, 1000000));
+    yaml.read(
+        "on_replay", session.on_replay,
+        one_of<OnReplay>(
+            {{"end_session", OnReplay::end_session}, {"end_user", OnReplay::end_user}, {"report", OnReplay::report}}));
+    if (auto rotation = yaml.map("rotation")) session.rotation = read_rotation(*rotation);
+    check_lifetimes(yaml, session);
+    yaml.reject_unknown();
+    return session;
+}
+
+}  // namespace rotagate::config
