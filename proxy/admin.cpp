@@ -36,7 +36,7 @@ constexpr auto accept_pause = 100ms;                 // when the process is out 
 
 constexpr auto or_error = asio::as_tuple(asio::use_awaitable);
 
-using Stream = beast::basic_stream<AdminSocket::Protocol, asio::io_context::executor_type>;
+using Stream = beast::basic_stream<AdminSocket::Protocol>;
 using Parser = http::request_parser<http::string_body>;
 
 http::status status_of(beast::error_code error) {
