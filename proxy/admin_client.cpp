@@ -6,6 +6,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
@@ -68,7 +69,8 @@ boost::json::value AdminClient::ask(http::verb method, const std::string& target
 }
 
 std::string query_value(std::string_view text) {
-    return boost::urls::encode({text.data(), text.size()}, {}, boost::urls::unreserved_chars);
+    const boost::urls::string_view plain(text.data(), text.size());
+    return boost::urls::encode(plain, boost::urls::unreserved_chars);
 }
 
 }  // namespace rotagate::proxy

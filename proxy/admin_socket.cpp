@@ -1,6 +1,7 @@
 #include "proxy/admin_socket.hpp"
 
 #include <cerrno>
+#include <cstring>
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -39,8 +40,8 @@ AdminSocket::~AdminSocket() { close(); }
 void AdminSocket::listen_tcp(asio::io_context& loop) {
     using asio::ip::tcp;
     tcp::resolver resolver{loop};
-    const tcp::endpoint endpoint =
-        *resolver.resolve(address_.host, std::to_string(address_.port), tcp::resolver::passive);
+    const auto found = resolver.resolve(address_.host, std::to_string(address_.port), tcp::resolver::passive);
+    const tcp::endpoint endpoint = found.begin()->endpoint();
     acceptor_.open(endpoint.protocol());
     acceptor_.set_option(asio::socket_base::reuse_address{true});
     acceptor_.bind(endpoint);

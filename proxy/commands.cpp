@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include <CLI/CLI.hpp>
+#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
 #include "config/load.hpp"
