@@ -68,7 +68,7 @@ SCENARIO("a key that is given twice is a mistake, wherever it stands", "[config]
         {"limits: { connections: 5, connections: 5 }\n",
          "5:27: limits.connections: is given twice, first on line 5; keep one"},
         {"routes: [{ match: { path: / }, upstream: shop, headers: { request: { set: { X-A: 1, X-A: 2 } } } }]\n",
-         "5:84: routes[0].headers.request.set.X-A: is given twice, first on line 5; keep one"},
+         "5:85: routes[0].headers.request.set.X-A: is given twice, first on line 5; keep one"},
     };
     for (const auto& [yaml, message] : mistakes) CHECK(errors(base + yaml) == Lines{"rotagate.yaml:" + message});
 }
@@ -90,7 +90,7 @@ SCENARIO("what is no single YAML map in UTF-8 is refused as a whole", "[config][
         {"text\n", "1:1: " + whole},
         {"\n- a\n", "2:1: " + whole},
         {"a: 1\n---\nb: 2\n", "2:1: the document ends before this; a configuration is one document"},
-        {"a: \"open\n", "2:1: not YAML: illegal EOF in scalar"},
+        {"a: \"open\n", "3:1: not YAML: illegal document indicator in scalar"},
         {"a: [1\n", "2:1: not YAML: end of sequence flow not found"},
         {"ab: \xff\n", "1:5: not UTF-8; save the file in that encoding"},
         {"a: \xc0\xaf\n", "1:4: not UTF-8; save the file in that encoding"},
@@ -103,14 +103,25 @@ SCENARIO("what is no single YAML map in UTF-8 is refused as a whole", "[config][
     for (const auto& [yaml, message] : mistakes) CHECK(errors(yaml) == Lines{"rotagate.yaml:" + message});
 }
 
+SCENARIO("the marks of a document's beginning and end are fine", "[config][reader]") {
+    CHECK(errors("---\n" + base).empty());
+    CHECK(errors("%YAML 1.2\n---\n" + base).empty());
+    CHECK(errors(base + "...\n").empty());
+    CHECK(errors("\xEF\xBB\xBF" + base).empty());
+}
+
 SCENARIO("hostile YAML is refused in bounded time and memory", "[config][reader]") {
     GIVEN("nesting that would overflow a stack") {
-        for (const std::string piece : {"[", "{a: ", "? ", "- ", "- - "}) {
+        const std::pair<std::string, std::string> levels[] = {
+            {"[", "]"}, {"{a: ", "}"}, {"? ", ""}, {"- ", ""}, {"- - ", ""}};
+        for (const auto& [down, up] : levels) {
             std::string yaml = "a:\n ";
-            for (int i = 0; i < 100000; ++i) yaml += piece;
+            for (int i = 0; i < 100000; ++i) yaml += down;
+            for (int i = 0; i < 100000; ++i) yaml += up;
             REQUIRE(errors(yaml).size() == 1);
-            CHECK(errors(yaml)[0].find("nested deeper than 32 levels") != std::string::npos);
         }
+        const auto deep = errors("a: " + std::string(50, '[') + std::string(50, ']'));
+        CHECK(deep == Lines{"rotagate.yaml:1:35: nested deeper than 32 levels"});
     }
     GIVEN("aliases that multiply") {
         std::string yaml = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
@@ -121,7 +132,7 @@ SCENARIO("hostile YAML is refused in bounded time and memory", "[config][reader]
             yaml += "]\n";
         }
         CHECK(errors(yaml) ==
-              Lines{"rotagate.yaml:4:49: the aliases stand for more than 10000 values; write them out"});
+              Lines{"rotagate.yaml:4:45: the aliases stand for more than 10000 values; write them out"});
     }
     GIVEN("an alias to itself") {
         CHECK(errors("a: &a [*a]\n") == Lines{"rotagate.yaml:1:8: an alias inside of what it stands for has no end"});
