@@ -83,7 +83,7 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
     constexpr std::size_t longest = 64, most = 100;  // so that a hostile file costs no time
     if (word.size() > longest) return {};
     const std::string* closest = nullptr;
-    std::size_t best = std::max<std::size_t>(1, word.size() / 3) + 1;
+    std::size_t best = word.size() < 4 ? 2 : std::max<std::size_t>(2, word.size() / 3) + 1;  // further off is no guess
     for (std::size_t i = 0; i < std::min(most, candidates.size()); ++i) {
         if (candidates[i].size() > longest) continue;
         const std::size_t distance = edit_distance(word, candidates[i]);

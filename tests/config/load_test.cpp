@@ -135,7 +135,7 @@ SCENARIO("the example loads from a file once the files that it names are there",
         const auto mistakes = mistakes_in(file);
         REQUIRE(mistakes.size() == 3);
         CHECK(mistakes[0] ==
-              "9:17: listen[0].tls.certificates[0].cert: 'tls/example.org.crt' cannot be found (No such file "
+              "9:19: listen[0].tls.certificates[0].cert: 'tls/example.org.crt' cannot be found (No such file "
               "or directory); looked for " +
                   (folder / "tls/example.org.crt").string());
     }
@@ -152,7 +152,7 @@ SCENARIO("the example loads from a file once the files that it names are there",
                 CHECK(
                     mistakes_in(file) ==
                     Lines{
-                        "28:17: session.cookie.key_files[0]: 'keys/cookie.key' holds a secret that every user of this "
+                        "25:17: session.cookie.key_files[0]: 'keys/cookie.key' holds a secret that every user of this "
                         "machine can get at; run chmod 600 " +
                         (folder / "keys/cookie.key").string()});
             }
@@ -160,12 +160,12 @@ SCENARIO("the example loads from a file once the files that it names are there",
         THEN("an empty file and a folder are refused") {
             folder.write("tls/example.org.key", "");
             CHECK(mistakes_in(file) ==
-                  Lines{"9:43: listen[0].tls.certificates[0].key: 'tls/example.org.key' is an empty "
+                  Lines{"9:45: listen[0].tls.certificates[0].key: 'tls/example.org.key' is an empty "
                         "file; put in what it should hold"});
             fs::remove(folder / "tls/example.org.key");
             fs::create_directory(folder / "tls/example.org.key");
             CHECK(mistakes_in(file) ==
-                  Lines{"9:43: listen[0].tls.certificates[0].key: 'tls/example.org.key' is not a file; "
+                  Lines{"9:45: listen[0].tls.certificates[0].key: 'tls/example.org.key' is not a file; "
                         "write the name of a regular file"});
         }
     }

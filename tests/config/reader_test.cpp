@@ -91,7 +91,7 @@ SCENARIO("what is no single YAML map in UTF-8 is refused as a whole", "[config][
         {"\n- a\n", "2:1: " + whole},
         {"a: 1\n---\nb: 2\n", "2:1: the document ends before this; a configuration is one document"},
         {"a: \"open\n", "3:1: not YAML: illegal document indicator in scalar"},
-        {"a: [1\n", "2:1: not YAML: end of sequence flow not found"},
+        {"a: [1\n", "3:1: not YAML: end of sequence flow not found"},
         {"ab: \xff\n", "1:5: not UTF-8; save the file in that encoding"},
         {"a: \xc0\xaf\n", "1:4: not UTF-8; save the file in that encoding"},
         {"a: \xed\xa0\x80\n", "1:4: not UTF-8; save the file in that encoding"},

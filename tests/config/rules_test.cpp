@@ -169,9 +169,9 @@ SCENARIO("a route names what it matches and an upstream that is there", "[config
          "5:19: routes[0].match.path: is missing; write path: / for every path"},
         {"routes: [{ match: { path: / } }]\n", "5:10: routes[0].upstream: is missing; write upstream: NAME"},
         {"routes: [{ match: { path: / }, upstream: shpo }]\n",
-         "5:42: routes[0].upstream: 'shpo' is not one of the upstreams; add it there, or write another one's name"},
-        {"routes: [{ match: { path: / }, upstream: shap }]\n",
-         "5:42: routes[0].upstream: 'shap' is not one of the upstreams; did you mean shop?"},
+         "5:42: routes[0].upstream: 'shpo' is not one of the upstreams; did you mean shop?"},
+        {"routes: [{ match: { path: / }, upstream: cart }]\n",
+         "5:42: routes[0].upstream: 'cart' is not one of the upstreams; add it there, or write another one's name"},
         {"routes: [{ match: { path: /, methods: [] }, upstream: shop }]\n",
          "5:39: routes[0].match.methods: names no method, so that nothing can match; remove it for any method"},
         {"routes: [{ match: { path: /, methods: [get] }, upstream: shop }]\n",
@@ -327,11 +327,11 @@ SCENARIO("a stripped prefix is the first part of what the route matches", "[conf
          std::vector<std::pair<std::string, std::string>>{{"/old/", "/old"}, {"/old", "/old"}, {"/a/b/c", "/a/b"}})
         CHECK(strip(path, prefix).empty());
     CHECK(strip("/old/", "/ol") ==
-          Lines{"rotagate.yaml:5:76: " + where + "/ol' does not begin match.path, '/old/'; write its first part"});
-    CHECK(strip("/old/", "/old/") == Lines{"rotagate.yaml:5:76: " + where +
+          Lines{"rotagate.yaml:5:77: " + where + "/ol' does not begin match.path, '/old/'; write its first part"});
+    CHECK(strip("/old/", "/old/") == Lines{"rotagate.yaml:5:77: " + where +
                                            "/old/' ends in \"/\", which the app's path begins with; leave it out"});
     CHECK(strip("/old/", "old") ==
-          Lines{"rotagate.yaml:5:76: " + where + "old' does not begin with \"/\"; write / and the path"});
+          Lines{"rotagate.yaml:5:77: " + where + "old' does not begin with \"/\"; write / and the path"});
     CHECK(errors(route("rewrite: {}")) ==
           Lines{"rotagate.yaml:6:14: routes[0].rewrite.strip_prefix: is missing; write strip_prefix: /old"});
 }
