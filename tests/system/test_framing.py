@@ -272,10 +272,10 @@ def test_an_app_that_answers_early_is_not_asked_again_on_that_connection(site):
         assert (response.status, response.body) == (200, b"early")
         site.canary()
         # Whether the client still sends the body or a new request: what comes now must not be read as a request.
-        client.send(crlf("GET /public/smuggled HTTP/1.1⏎Host: example.t⏎⏎"))
+        client.send(crlf("GET /public/instead HTTP/1.1⏎Host: example.test⏎⏎"))
         client.read_until_close()
     site.canary()
-    assert not site.app.requests("/public/smuggled")
+    assert not site.app.requests("/public/instead")
 
 
 # ---- the app's side -------------------------------------------------------------------------------------------------
