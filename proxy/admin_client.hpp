@@ -14,8 +14,8 @@ class AdminClient {
 public:
     /// @param token  empty: none is sent
     AdminClient(config::Address address, std::string token) : address_(std::move(address)), token_(std::move(token)) {}
-    /// One request, one JSON answer. Throws std::runtime_error with a message for the operator where the gateway cannot be
-    /// reached or refuses.
+    /// One request, one JSON answer. Throws std::runtime_error with a message for the operator where the gateway cannot
+    /// be reached or refuses.
     boost::json::value ask(boost::beast::http::verb method, const std::string& target) const;
 
 private:

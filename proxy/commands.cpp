@@ -1,28 +1,26 @@
 #include "proxy/commands.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
+#include <cerrno>
 #include <filesystem>
 #include <iostream>
 #include <optional>
 #include <stdexcept>
+#include <system_error>
 
 #include <CLI/CLI.hpp>
-#include <boost/json/serialize.hpp>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "config/load.hpp"
 #include "proxy/access_log.hpp"
-#include "proxy/admin_client.hpp"
-#include "proxy/admin_gate.hpp"
+#include "proxy/admin_commands.hpp"
 #include "proxy/server.hpp"
 #include "session/keys.hpp"
 
 namespace rotagate::proxy {
-namespace {
 
-namespace http = boost::beast::http;
+namespace {
 
 /// Loads a configuration and prints what is wrong with it. None: it cannot be used.
 std::optional<config::Config> load(const std::string& file) {
@@ -34,188 +32,157 @@ std::optional<config::Config> load(const std::string& file) {
 }
 
 int run(const std::string& file) {
-    auto settings = load(file);
-    if (!settings) return 1;
-    setup_process_log(settings->log);
-    Server(std::move(*settings)).run();
+    auto config = load(file);
+    if (!config) return 1;
+    setup_process_log(config->log);
+    Server{std::move(*config)}.run();
     return 0;
+}
+
+std::string counted(std::size_t count, std::string_view thing) {
+    return fmt::format("{} {}{}", count, thing, count == 1 ? "" : "s");
 }
 
 int check(const std::string& file) {
-    const auto settings = load(file);
-    if (!settings) return 1;
-    std::cout << fmt::format("{}: ok: {} listeners, {} upstreams, {} routes\n", file, settings->listen.size(),
-                             settings->upstreams.size(), settings->routes.size());
+    const auto config = load(file);
+    if (!config) return 1;
+    std::cout << fmt::format("{}: ok\n{}, {}, {}, sessions in {}, {}\n", file,
+                             counted(config->listen.size(), "listener"), counted(config->upstreams.size(), "upstream"),
+                             counted(config->routes.size(), "route"), config->session.store,
+                             config->admin ? "admin address " + config->admin->address.text() : "no admin address");
     return 0;
 }
 
-int keygen(const std::string& file) {
+void write_new_file(const std::string& file, const std::string& text) {
+    const auto fail = [&](int error) {
+        throw std::runtime_error(file + ": " + std::generic_category().message(error));
+    };
+    // O_EXCL: a key that is overwritten by accident signs everybody out.
+    const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (descriptor < 0 && errno == EEXIST) {
+        throw std::runtime_error(file +
+                                 ": is there already, and is left as it is; name another file, or remove it first");
+    }
+    if (descriptor < 0) fail(errno);
+    const bool written = ::write(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+    const int error = written ? 0 : errno;
+    if (::close(descriptor) == 0 && written) return;
+    ::unlink(file.c_str());
+    fail(error);
+}
+
+void keygen(const std::string& file) {
     const std::string text = session::CookieKey::generate().file_text();
     if (file.empty()) {
         std::cout << text;
-        return 0;
+        return;
     }
-    // O_EXCL: a key that is replaced by accident signs everybody out.
-    const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (descriptor < 0 && errno == EEXIST)
-        throw std::runtime_error(file + ": is there already, and is left as it is; remove it first, or name another file");
-    if (descriptor < 0) throw std::runtime_error(file + ": " + std::generic_category().message(errno));
-    const bool written = ::write(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-    if (::close(descriptor) != 0 || !written) throw std::runtime_error(file + ": cannot be written");
+    write_new_file(file, text);
     std::cout << file << ": a new cookie key; name it in session.cookie.key_files\n";
-    return 0;
 }
 
-/// Where the commands find the gateway.
-struct AdminOptions {
-    std::string address, config_file, token_file;
+/// The command line and what it says. A subcommand runs as soon as all of the line is understood.
+struct CommandLine {
+    CLI::App app{"rotagate: a reverse proxy that owns the login session", "rotagate"};
+    std::string config_file, key_file;
+    AdminAccess access;
+    SessionChoice choice;
+    bool json = false;
+    int exit_code = 0;
 
-    AdminClient client() const {
-        config::Address where{.host = "127.0.0.1", .port = 9901, .unix_path = {}};
-        std::filesystem::path token = token_file;
-        if (!config_file.empty()) {
-            const config::Loaded loaded = config::load_file(config_file);
-            if (!loaded.ok()) throw std::runtime_error(loaded.errors.front().text());
-            if (!loaded.config.admin) throw std::runtime_error(config_file + ": has no `admin:`, so there is no admin address");
-            where = loaded.config.admin->address;
-            if (token.empty()) token = loaded.config.admin->token_file;
-        }
-        if (!address.empty()) where = parse(address);
-        return {where, token.empty() ? std::string() : read_admin_token(token)};
-    }
-
-private:
-    static config::Address parse(const std::string& text) {
-        if (text.starts_with("unix:")) return {.host = {}, .port = 0, .unix_path = text.substr(5)};
-        const auto colon = text.rfind(':');
-        const std::string port = colon == std::string::npos ? "" : text.substr(colon + 1);
-        if (port.empty() || port.size() > 5 || port.find_first_not_of("0123456789") != std::string::npos)
-            throw std::runtime_error("--admin: '" + text + "' is not an address; write 127.0.0.1:9901 or unix:/PATH");
-        std::string host = text.substr(0, colon);
-        if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-        return {.host = host, .port = static_cast<std::uint16_t>(std::stoul(port)), .unix_path = {}};
-    }
+    CommandLine();
+    void add_sessions();
+    void add_users();
+    void add_access(CLI::App& command);
 };
 
-struct SelectOptions {
-    std::string user, org, id;
-    bool all = false, json = false;
+/// An empty value is a shell variable that was not set: without it the command would mean more than it says.
+const CLI::Validator not_empty{[](const std::string& value) { return value.empty() ? "must not be empty" : ""; }, ""};
 
-    std::string query() const {
-        std::string text;
-        if (!user.empty()) text += "&user=" + query_value(user);
-        if (!org.empty()) text += "&org=" + query_value(org);
-        if (all) text += "&all=true";
-        return text.empty() ? text : '?' + text.substr(1);
+CommandLine::CommandLine() {
+    app.require_subcommand(1);
+    CLI::App* command = app.add_subcommand("run", "run in the foreground; SIGTERM lets requests in flight finish");
+    command->add_option("--config", config_file, "the configuration")->required()->type_name("FILE");
+    command->callback([this] { exit_code = run(config_file); });
+
+    command = app.add_subcommand("check", "check a configuration; tell every mistake as FILE:LINE:COLUMN: message");
+    command->add_option("--config", config_file, "the configuration")->required()->type_name("FILE");
+    command->callback([this] { exit_code = check(config_file); });
+
+    command = app.add_subcommand("keygen", "make a key for sealing cookies");
+    command->add_option("--out", key_file, "a new file for it, mode 0600; without it the key is printed")
+        ->check(not_empty)
+        ->type_name("FILE");
+    command->callback([this] { keygen(key_file); });
+
+    add_sessions();
+    add_users();
+    app.add_subcommand("version", "print the version")->callback([] {
+        std::cout << "rotagate " ROTAGATE_VERSION "\n";
+    });
+}
+
+void CommandLine::add_sessions() {
+    CLI::App* sessions = app.add_subcommand("sessions", "list or end sessions, over the admin address");
+    sessions->require_subcommand(1);
+    CLI::App* list = sessions->add_subcommand("list", "list the sessions of a user, or of an organization");
+    CLI::App* revoke = sessions->add_subcommand("revoke", "end sessions, at once and everywhere");
+    for (CLI::App* command : {list, revoke}) {
+        command->add_option("--user", choice.user, "a user id; without --org in all organizations and outside them")
+            ->check(not_empty);
+        command->add_option("--org", choice.org, "an organization: all of its users, or with --user that one")
+            ->check(not_empty);
+        add_access(*command);
     }
-};
-
-void print_session(const boost::json::object& session) {
-    const auto text = [&](const char* name) { return std::string(session.at(name).as_string()); };
-    const std::string user = text("org").empty() ? text("user") : text("org") + '/' + text("user");
-    std::cout << fmt::format("{:<24} {:<24} {:<24} {:<24} {:<16} {}\n", user, text("created"), text("last_seen"),
-                             text("expires"), text("client"), text("id"));
+    list->add_flag("--json", json, "print a JSON object a line in place of a table");
+    list->callback([this] {
+        if (choice.user.empty() && choice.org.empty()) throw CLI::RequiredError("--user or --org");
+        list_sessions(access, choice, json);
+    });
+    revoke->add_option("--id", choice.id, "one session, by the ID that `sessions list` shows")
+        ->check(not_empty)
+        ->excludes("--user", "--org");
+    revoke->add_flag("--all", choice.all, "all sessions of all users")->excludes("--user", "--org", "--id");
+    revoke->callback([this] {
+        if (choice.target() == SessionChoice{}.target()) throw CLI::RequiredError("--user, --org, --id or --all");
+        revoke_sessions(access, choice);
+    });
 }
 
-int list_sessions(const AdminOptions& admin, const SelectOptions& chosen) {
-    const AdminClient client = admin.client();
-    if (!chosen.json)
-        std::cout << fmt::format("{:<24} {:<24} {:<24} {:<24} {:<16} {}\n", "USER", "CREATED", "LAST SEEN", "EXPIRES",
-                                 "CLIENT", "ID");
-    std::string cursor;
-    do {
-        const auto page = client.ask(http::verb::get, "/v1/sessions" + chosen.query() +
-                                                          (cursor.empty() ? "" : "&cursor=" + query_value(cursor)));
-        for (const auto& session : page.at("sessions").as_array()) {
-            if (chosen.json) {
-                std::cout << boost::json::serialize(session) << '\n';
-            } else {
-                print_session(session.as_object());
-            }
-        }
-        cursor = page.at("cursor").is_string() ? std::string(page.at("cursor").as_string()) : std::string();
-    } while (!cursor.empty());
-    return 0;
+void CommandLine::add_users() {
+    CLI::App* users = app.add_subcommand("users", "count users, over the admin address");
+    users->require_subcommand(1);
+    CLI::App* count = users->add_subcommand("count", "count the distinct users that have a session");
+    count->add_option("--org", choice.org, "only those of this organization")->check(not_empty);
+    add_access(*count);
+    count->callback([this] { count_users(access, choice.org); });
 }
 
-int revoke(const AdminOptions& admin, const SelectOptions& chosen) {
-    const std::string target = chosen.id.empty() ? "/v1/sessions" + chosen.query() : "/v1/sessions/" + query_value(chosen.id);
-    const auto answer = admin.client().ask(http::verb::delete_, target);
-    std::cout << fmt::format("revoked {} sessions\n", answer.at("revoked").to_number<std::uint64_t>());
-    return 0;
-}
-
-int count_users(const AdminOptions& admin, const SelectOptions& chosen) {
-    const auto answer = admin.client().ask(http::verb::get, "/v1/users/count" + chosen.query());
-    std::cout << answer.at("users").to_number<std::uint64_t>() << '\n';
-    return 0;
-}
-
-void add_admin_options(CLI::App& command, AdminOptions& options) {
-    command.add_option("--admin", options.address, "the gateway's admin address (default: 127.0.0.1:9901)");
-    command.add_option("--config", options.config_file, "take the admin address and token from this configuration");
-    command.add_option("--token-file", options.token_file, "file with the admin token");
+void CommandLine::add_access(CLI::App& command) {
+    command.add_option("--admin", access.address, "the gateway's admin address (default: 127.0.0.1:9901)")
+        ->type_name("HOST:PORT|unix:PATH");
+    command.add_option("--config", access.config_file, "take admin address and token from this configuration")
+        ->type_name("FILE");
+    command.add_option("--token-file", access.token_file, "the file with the admin address's token")->type_name("FILE");
 }
 
 }  // namespace
 
-int run_command(int argc, char** argv) {
-    CLI::App app{"rotagate: a reverse proxy that owns the login session"};
-    app.require_subcommand(1);
-    std::string file, out;
-    AdminOptions admin;
-    SelectOptions chosen;
-
-    auto* run_it = app.add_subcommand("run", "run in the foreground; SIGTERM drains");
-    run_it->add_option("--config", file, "rotagate.yaml")->required();
-    auto* check_it = app.add_subcommand("check", "check a configuration; every mistake as FILE:LINE:COLUMN: message");
-    check_it->add_option("--config", file, "rotagate.yaml")->required();
-    auto* keygen_it = app.add_subcommand("keygen", "make a cookie key");
-    keygen_it->add_option("--out", out, "the file to write, mode 0600; without it the key is printed");
-    auto* sessions = app.add_subcommand("sessions", "list or revoke sessions, over the admin address");
-    sessions->require_subcommand(1);
-    auto* list_it = sessions->add_subcommand("list", "list the sessions of a user or an organization");
-    auto* revoke_it = sessions->add_subcommand("revoke", "end sessions at once");
-    auto* users = app.add_subcommand("users", "count users, over the admin address");
-    users->require_subcommand(1);
-    auto* count_it = users->add_subcommand("count", "count the distinct users that have a session");
-    auto* version_it = app.add_subcommand("version", "print the version");
-
-    for (CLI::App* command : {list_it, revoke_it}) {
-        command->add_option("--user", chosen.user, "a user id");
-        command->add_option("--org", chosen.org, "an organization; with --user, that user of it");
-    }
-    list_it->add_flag("--json", chosen.json, "one JSON object a line");
-    revoke_it->add_option("--id", chosen.id, "a session, as `sessions list` names it");
-    revoke_it->add_flag("--all", chosen.all, "every session there is");
-    count_it->add_option("--org", chosen.org, "only of this organization");
-    for (CLI::App* command : {list_it, revoke_it, count_it}) add_admin_options(*command, admin);
-
-    if (argc == 1) {
-        std::cout << app.help();
+int run_command(int argc, const char* const* argv) {
+    CommandLine line;
+    if (argc <= 1) {
+        std::cout << line.app.help();
         return 2;
     }
     try {
-        app.parse(argc, argv);
-        if (list_it->parsed() && chosen.query().empty()) throw CLI::ValidationError("give --user or --org");
-        if (revoke_it->parsed() && chosen.query().empty() == chosen.id.empty())
-            throw CLI::ValidationError("give one of --user, --org, --id and --all");
+        line.app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 2;
-    }
-    try {
-        if (run_it->parsed()) return run(file);
-        if (check_it->parsed()) return check(file);
-        if (keygen_it->parsed()) return keygen(out);
-        if (list_it->parsed()) return list_sessions(admin, chosen);
-        if (revoke_it->parsed()) return revoke(admin, chosen);
-        if (count_it->parsed()) return count_users(admin, chosen);
-        if (version_it->parsed()) std::cout << "rotagate " ROTAGATE_VERSION "\n";
+        return line.app.exit(error) == 0 ? 0 : 2;
     } catch (const std::exception& error) {
         std::cerr << "rotagate: " << error.what() << '\n';
         return 1;
     }
-    return 0;
+    return line.exit_code;
 }
 
 }  // namespace rotagate::proxy

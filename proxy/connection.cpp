@@ -1,5 +1,7 @@
 #include "proxy/connection.hpp"
 
+#include <poll.h>
+
 #include <charconv>
 
 #include <boost/system/errc.hpp>
@@ -62,13 +64,22 @@ void Connection::drain() {
     if (phase_ == Phase::idle) wait_until(drain_grace);
 }
 
-void Connection::check_session() {
-    if (!exchange_ || !exchange_->session || !exchange_->head_sent || !exchange_->app) return;
+void Connection::each_second() {
+    if (!exchange_ || !exchange_->app) return;
     const Exchange& x = *exchange_;
-    if (loop_.deadlines.now() - x.relaying_since < 1s || !loop_.store.known_ended(x.session->id)) return;
-    exchange_->record.reason = "session_ended";
+    const bool ended = x.session && x.head_sent && loop_.deadlines.now() - x.relaying_since >= 1s &&
+                       loop_.store.known_ended(x.session->id);
+    if (!ended && !client_left()) return;
+    exchange_->record.reason = ended ? "session_ended" : "client_gone";
     x.app->abort(errc(boost::system::errc::owner_dead));
     stream_->abort(errc(boost::system::errc::owner_dead));
+}
+
+/// Whether the client has closed while its request was worked on: then nobody waits for the answer.
+bool Connection::client_left() {
+    if (!body_ || !body_->ended()) return false;  // reading the body will tell
+    pollfd socket{.fd = stream_->socket().native_handle(), .events = POLLRDHUP, .revents = 0};
+    return ::poll(&socket, 1, 0) > 0 && (socket.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
 // ---- reading requests -----------------------------------------------------------------------------------------------
@@ -259,7 +270,7 @@ void Connection::frame(AnswerHead& head) {
     if (loop_.draining()) keep_alive_ = false;
     if (chunked_) {
         head.fields.push_back({"Transfer-Encoding", "chunked"});
-    } else if (head.content_length) {
+    } else if (head.content_length && !find(head.fields, Known::content_length)) {
         const auto end = std::to_chars(length_text_, length_text_ + sizeof length_text_, *head.content_length).ptr;
         head.fields.push_back({"Content-Length", {length_text_, static_cast<std::size_t>(end - length_text_)}});
     }

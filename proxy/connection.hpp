@@ -24,8 +24,8 @@ public:
     Task<> run();
     /// The gateway is going down: end soon if there is no request.
     void drain();
-    /// Cuts a long answer whose session has ended.
-    void check_session();
+    /// Cuts a long answer whose session has ended, and lets the app stop when the client has left.
+    void each_second();
 
     BodyPiece take_body() override;
     Task<BodyPiece> next_body() override;
@@ -45,6 +45,7 @@ private:
     Task<std::size_t> read_head();
     Task<> refuse(unsigned status, std::string_view reason);
     Task<> linger();
+    bool client_left();
     bool serves(const std::string& host);
     std::optional<Answer> prepare(std::string_view text);
     BodyPiece limited(BodyPiece piece);

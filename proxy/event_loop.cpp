@@ -125,7 +125,7 @@ void EventLoop::tick() {
 }
 
 void EventLoop::each_second() {
-    for (auto at = connections_->begin(); at != connections_->end();) (at++)->check_session();
+    for (auto at = connections_->begin(); at != connections_->end();) (at++)->each_second();
 }
 
 void EventLoop::drain() {

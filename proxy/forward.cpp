@@ -153,6 +153,7 @@ void write_app_head(Exchange& x, std::string& head) {
 /// One attempt on one connection.
 Task<Outcome> ask(EventLoop& loop, Exchange& x, UpstreamPool::Lease& lease) {
     Stream& app = lease.stream();
+    x.app = &app;
     Deadline waiting([&app] { app.abort(asio::error::timed_out); });
     loop.deadlines.arm(waiting, x.pool->settings().response_timeout);
 
@@ -186,6 +187,7 @@ Task<Outcome> ask(EventLoop& loop, Exchange& x, UpstreamPool::Lease& lease) {
         app.abort(make_error_code(errc::broken_pipe));
         co_await body.finished.wait();
     }
+    if (failed == errc::owner_dead) outcome.retry = false;  // the client has left
     if (failed && !outcome.retry) {
         outcome.answer = body_refusal(body.last.error);
         if (!outcome.answer) outcome.answer = upstream_failure(x, failed);

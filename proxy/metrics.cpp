@@ -165,7 +165,6 @@ void LoopMetrics::record(const RequestRecord& request) {
     const std::size_t status_class = request.status / 100;
     requests_by_class[status_class < requests_by_class.size() ? status_class : 0].add();
     request_duration.observe(request.duration);
-    if (request.store_duration.count() > 0) store_duration.observe(request.store_duration);
     bytes_in.add(request.bytes_in);
     bytes_out.add(request.bytes_out);
 }

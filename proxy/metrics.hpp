@@ -54,6 +54,7 @@ struct LoopMetrics {
     Counter upstream_connects, upstream_connect_failures, upstream_retries;
     Counter bytes_in, bytes_out;
 
+    /// A request that is over; `store_duration` and `store_calls` are counted where the store is asked.
     void record(const RequestRecord& request);
 };
 

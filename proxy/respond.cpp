@@ -95,7 +95,6 @@ Task<std::optional<Answer>> respond(EventLoop& loop, Exchange& x, const Response
         .session_route = x.session_route()};
     client_response_fields(head, rules, x.arena, answer.fields);
     x.record.status = head.status;
-    x.app = &app;
     x.relaying_since = loop.deadlines.now();
 
     BodyReader body(app, head.framing, head.content_length);
