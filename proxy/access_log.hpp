@@ -37,11 +37,11 @@ struct SecurityEvent {
     enum class Kind { started, ended, refused };
     Kind kind;
     Reason reason;
-    std::string_view user{}, org{};      ///< as the app named them; empty: not known
-    std::string_view session{};          ///< SessionId::log_name(); empty: not known
-    std::string_view client{};           ///< the client's address; "-" where nobody asked (an expiry)
+    std::string_view user{}, org{};  ///< as the app named them; empty: not known
+    std::string_view session{};      ///< SessionId::log_name(); empty: not known
+    std::string_view client{};       ///< the client's address; "-" where nobody asked (an expiry)
     std::string_view request_id{};
-    std::string_view detail{};           ///< more for the operator, such as what has to be done
+    std::string_view detail{};  ///< more for the operator, such as what has to be done
 };
 
 /// One line per event, written at once; counts the event too. Thread-safe.

@@ -25,12 +25,12 @@ struct AdminParts {
 };
 
 /// The admin address (SPEC section 6): HTTP/1.1 and JSON on an event loop of its own, by Boost.Beast.
-/// Not for browsers: requests with an Origin, with a Host that is not the address itself (DNS rebinding), or without the
-/// token where one is configured, are refused.
+/// Not for browsers: requests with an Origin, with a Host that is not the address itself (DNS rebinding), or without
+/// the token where one is configured, are refused.
 class Admin {
 public:
-    /// Listens. Throws boost::system::system_error where the address cannot be bound, std::runtime_error where the token
-    /// file cannot be read.
+    /// Listens. Throws boost::system::system_error where the address cannot be bound, std::runtime_error where the
+    /// token file cannot be read.
     Admin(boost::asio::io_context& loop, const config::Admin& settings, AdminParts parts);
     ~Admin();
     void stop();

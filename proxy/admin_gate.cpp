@@ -71,6 +71,9 @@ AdminGate::AdminGate(const config::Admin& settings)
 bool AdminGate::knows_host(std::string_view authority) const {
     // Rebinding needs a name, whose address the attacker can change; a page at an IP address is another origin.
     const std::string_view host = host_of(authority);
+    const auto colon = authority.rfind(':');
+    const bool has_port = colon != std::string_view::npos && authority.find(']', colon) == std::string_view::npos;
+    if (has_port && authority.find_first_not_of("0123456789", colon + 1) != std::string_view::npos) return false;
     return address_.is_unix() || iequals(host, "localhost") || iequals(host, address_.host) ||
            config::is_ip_address(host);
 }

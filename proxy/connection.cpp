@@ -1,10 +1,9 @@
 #include "proxy/connection.hpp"
 
-#include <poll.h>
-
 #include <charconv>
 
 #include <boost/system/errc.hpp>
+#include <poll.h>
 
 #include "proxy/http1.hpp"
 #include "proxy/pipeline.hpp"
@@ -21,7 +20,7 @@ constexpr std::chrono::milliseconds drain_grace = 1s;
 // After an answer that leaves part of the request unread: how much of it, and for how long, is read into nothing so
 // that the answer is not lost to a reset (RFC 9112 section 9.6).
 constexpr auto linger_time = 2s;
-constexpr std::size_t linger_bytes = 1024 * 1024;
+constexpr std::size_t linger_bytes = config::MiB;
 
 error_code errc(boost::system::errc::errc_t code) { return boost::system::errc::make_error_code(code); }
 

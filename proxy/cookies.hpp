@@ -14,11 +14,13 @@ namespace rotagate::proxy {
 /// What the Cookie fields of a request hold (several fields, or HTTP/2 crumbs, count as one joined with "; ").
 struct RequestCookies {
     boost::container::small_vector<std::string_view, 2> sessions;  ///< values of the session cookie's name, in order
-    std::optional<std::string_view> others;  ///< what the app gets, byte for byte but for the session cookie; none: no field
+    std::optional<std::string_view>
+        others;  ///< what the app gets, byte for byte but for the session cookie; none: no field
 };
 
 /// @param at_most  values of the session cookie beyond this many are cut out too, but not looked at
-RequestCookies split_cookies(const Fields& fields, std::string_view session_name, Arena& arena, std::size_t at_most = 16);
+RequestCookies split_cookies(const Fields& fields, std::string_view session_name, Arena& arena,
+                             std::size_t at_most = 16);
 
 /// Whether a Set-Cookie value of an app names the session cookie: such a field is dropped.
 bool sets_cookie(std::string_view set_cookie, std::string_view name);

@@ -13,6 +13,9 @@ namespace errc = boost::system::errc;
 
 constexpr std::size_t max_informational = 32;  // 1xx answers to one request: more is an app gone wrong
 
+// X-Session-Data may have 64 KiB by itself.
+constexpr std::size_t max_answer_head = 128 * config::KiB;
+
 /// What came of one attempt to have an app answer.
 struct Outcome {
     std::optional<Answer> answer;  ///< none: the app's answer was relayed
@@ -40,7 +43,8 @@ std::optional<Answer> body_refusal(const error_code& error) {
     return std::nullopt;
 }
 
-/// Sends one piece of the body, framed as the app was told. @param lead  goes ahead of it in the same call, and is used up
+/// Sends one piece of the body, framed as the app was told. @param lead  goes ahead of it in the same call, and is used
+/// up
 /// @return false: await the app's flush()
 bool send_piece(Stream& app, Framing framing, const BodyPiece& piece, std::string& lead) {
     std::string_view tail;
@@ -86,7 +90,12 @@ Task<error_code> read_answer(Exchange& x, Stream& app, ResponseHead& head) {
             if (scan.error) co_return make_error_code(errc::bad_message);
             length = scan.length;
             if (length > 0) break;
-            const error_code ec = co_await app.more(input.size());
+            error_code ec = co_await app.more(input.size());
+            if (ec == asio::error::no_buffer_space && input.size() < max_answer_head) {
+                app.detach_input(max_answer_head);
+                ec = error_code();
+            }
+            if (ec == asio::error::no_buffer_space) co_return make_error_code(errc::bad_message);
             if (ec) co_return ec;
         }
         head = ResponseHead{};

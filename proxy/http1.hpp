@@ -7,8 +7,9 @@
 
 #include "proxy/message.hpp"
 
-/// HTTP/1 heads, read strictly (RFC 9112; SECURITY.md section 1). Boost.Beast's parser unfolds obsolete line folding and
-/// accepts some of what must be refused here, and tells no 400 from 501; so the grammar is ours, and fuzzed against Beast's.
+/// HTTP/1 heads, read strictly (RFC 9112; SECURITY.md section 1). Boost.Beast's parser unfolds obsolete line folding
+/// and accepts some of what must be refused here, and tells no 400 from 501; so the grammar is ours, and fuzzed against
+/// Beast's.
 namespace rotagate::proxy::http1 {
 
 /// Why a head is refused: the status to answer and a stable reason for the log.
@@ -58,10 +59,19 @@ public:
 
 private:
     enum class State {
-        size, extension, size_lf,
-        data, data_cr, data_lf,
-        trailer_start, trailer_name, trailer_value, trailer_lf, end_lf,
-        done, bad,
+        size,
+        extension,
+        size_lf,
+        data,
+        data_cr,
+        data_lf,
+        trailer_start,
+        trailer_name,
+        trailer_value,
+        trailer_lf,
+        end_lf,
+        done,
+        bad,
     };
     State step(char c);
     State size_digit(char c);

@@ -17,15 +17,45 @@ namespace rotagate::proxy {
 /// Names that a rule of ours knows; found once, when the field is read.
 enum class Known : std::uint8_t {
     other,
-    connection, keep_alive, proxy_connection, te, trailer, transfer_encoding, upgrade, http2_settings,  // hop-by-hop
-    proxy_authenticate, proxy_authorization, proxy_authentication_info,                                 // the last of them
-    content_length, expect, host, cookie, set_cookie, location, cache_control, accept, date, server, via,
-    sec_fetch_mode, sec_fetch_site, origin, authorization, refresh, content_location, clear_site_data,
-    x_user_id, x_user_org, x_session,                                         // ours; x_session is every x-session-*
-    forwarded, x_forwarded, x_request_id, x_real_ip,                          // x_forwarded is every x-forwarded-*
-    never_forwarded,   // Proxy, X-Original-URL, X-Rewrite-URL, Remote-User, Client-IP and the like (SECURITY I3)
-    misspelt,          // folds to a name that we set or that frames a message, but is not spelt so (the fold rule)
-    shared_cache,      // CDN-Cache-Control, Surrogate-Control: would override Cache-Control in shared caches
+    connection,
+    keep_alive,
+    proxy_connection,
+    te,
+    trailer,
+    transfer_encoding,
+    upgrade,
+    http2_settings,  // hop-by-hop
+    proxy_authenticate,
+    proxy_authorization,
+    proxy_authentication_info,  // the last of them
+    content_length,
+    expect,
+    host,
+    cookie,
+    set_cookie,
+    location,
+    cache_control,
+    accept,
+    date,
+    server,
+    via,
+    sec_fetch_mode,
+    sec_fetch_site,
+    origin,
+    authorization,
+    refresh,
+    content_location,
+    clear_site_data,
+    x_user_id,
+    x_user_org,
+    x_session,  // ours; x_session is every x-session-*
+    forwarded,
+    x_forwarded,
+    x_request_id,
+    x_real_ip,        // x_forwarded is every x-forwarded-*
+    never_forwarded,  // Proxy, X-Original-URL, X-Rewrite-URL, Remote-User, Client-IP and the like (SECURITY I3)
+    misspelt,         // folds to a name that we set or that frames a message, but is not spelt so (the fold rule)
+    shared_cache,     // CDN-Cache-Control, Surrogate-Control: would override Cache-Control in shared caches
 };
 
 struct Field {
@@ -40,13 +70,13 @@ enum class Framing : std::uint8_t { none, length, chunked, until_close };
 
 struct RequestHead {
     std::string_view method;
-    std::string_view target;         ///< origin-form as sent ("/a?b"), or "*"; absolute-form is reduced to it
-    std::string_view authority;      ///< of Host, :authority or the absolute-form, as sent: "example.org:8443"
-    std::string host;                ///< the same in lower case without port: what routes match and cookies are bound to
-    unsigned minor_version = 1;      ///< HTTP/1.x; 1 for HTTP/2 too
+    std::string_view target;     ///< origin-form as sent ("/a?b"), or "*"; absolute-form is reduced to it
+    std::string_view authority;  ///< of Host, :authority or the absolute-form, as sent: "example.org:8443"
+    std::string host;            ///< the same in lower case without port: what routes match and cookies are bound to
+    unsigned minor_version = 1;  ///< HTTP/1.x; 1 for HTTP/2 too
     Fields fields;
     Framing framing = Framing::none;
-    std::uint64_t content_length = 0;   ///< with Framing::length
+    std::uint64_t content_length = 0;  ///< with Framing::length
     bool keep_alive = true;
     bool expect_continue = false;
 };

@@ -17,8 +17,12 @@ namespace rotagate::proxy {
 /// A number with one writing thread and any number of readers: no locked instruction on the data path.
 class Counter {
 public:
-    void add(std::uint64_t n = 1) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
-    void sub(std::uint64_t n = 1) { value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed); }
+    void add(std::uint64_t n = 1) {
+        value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    }
+    void sub(std::uint64_t n = 1) {
+        value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed);
+    }
     std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
 
 private:
@@ -27,8 +31,8 @@ private:
 
 /// Durations in fixed buckets.
 struct Histogram {
-    static constexpr std::array<double, 14> bounds{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
-                                                   0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0};  ///< seconds, upper
+    static constexpr std::array<double, 14> bounds{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                                   0.25,   0.5,   1.0,    2.5,   10.0, 60.0};  ///< seconds, upper
     std::array<Counter, bounds.size() + 1> buckets;
     Counter sum_microseconds;
     void observe(std::chrono::microseconds duration);
@@ -36,9 +40,24 @@ struct Histogram {
 
 /// Why sessions start, end and are refused; the same words in the security log and as labels.
 enum class Reason : std::uint8_t {
-    login, logout, logout_user, idle, absolute, displaced, replaced,
-    revoked_session, revoked_user, revoked_org, revoked_all,
-    replay, forged, malformed, unknown_session, ambiguous_cookie, store_unavailable, invalid_login,
+    login,
+    logout,
+    logout_user,
+    idle,
+    absolute,
+    displaced,
+    replaced,
+    revoked_session,
+    revoked_user,
+    revoked_org,
+    revoked_all,
+    replay,
+    forged,
+    malformed,
+    unknown_session,
+    ambiguous_cookie,
+    store_unavailable,
+    invalid_login,
 };
 inline constexpr std::size_t reason_count = 18;
 std::string_view reason_name(Reason reason);
@@ -50,7 +69,7 @@ struct LoopMetrics {
     std::array<Counter, reason_count> started, ended, refused;
     Counter connections_accepted, connections_open, connections_refused;
     Counter tls_handshakes_failed;
-    Counter store_calls;                       ///< presentations that reached the store: none for a forged cookie
+    Counter store_calls;  ///< presentations that reached the store: none for a forged cookie
     Counter upstream_connects, upstream_connect_failures, upstream_retries;
     Counter bytes_in, bytes_out;
 

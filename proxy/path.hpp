@@ -8,15 +8,16 @@ namespace rotagate::proxy {
 
 /// A request target, split and made canonical (SPEC section 5): what routes match and what the app receives.
 struct Target {
-    std::string_view path;        ///< canonical; a view into the target where nothing had to change, else into `storage`
-    std::string_view query;       ///< byte for byte, with its "?"; empty: none
-    bool encoded_slash = false;   ///< the path has a %2f, which only routes with `encoded_slashes: allow` take
+    std::string_view path;       ///< canonical; a view into the target where nothing had to change, else into `storage`
+    std::string_view query;      ///< byte for byte, with its "?"; empty: none
+    bool encoded_slash = false;  ///< the path has a %2f, which only routes with `encoded_slashes: allow` take
 };
 
 /// Undoes percent-encoding of unreserved characters, merges double slashes, then resolves dot segments.
 /// @param target   origin-form; must begin with "/"
 /// @param storage  holds the path where it had to change
-/// @return none where the path is ambiguous (%5c, "\", %00, raw bytes outside ASCII, overlong or invalid UTF-8, "." or ".." before a
+/// @return none where the path is ambiguous (%5c, "\", %00, raw bytes outside ASCII, overlong or invalid UTF-8, "." or
+/// ".." before a
 ///         ";", a second layer of encoding that hides any of these): answer 400
 std::optional<Target> canonical_target(std::string_view target, std::string& storage);
 

@@ -25,7 +25,7 @@ void record(EventLoop& loop, Exchange& x) {
         r.org = x.user.org;
         r.session = x.session->id.log_name();
     }
-    if (x.pool) r.upstream = x.pool->settings().name;
+    if (x.pool && !r.server.empty()) r.upstream = x.pool->settings().name;
     loop.shared.access_log.write(r);
 }
 

@@ -43,7 +43,8 @@ Task<> relay(EventLoop& loop, Exchange& x, BodyReader& body, BodyPiece piece, De
 }  // namespace
 
 bool mint(EventLoop& loop, Exchange& x) {
-    // A session that has ended gets no cookie, for that could overwrite the cookie of a new login; the answer itself is good.
+    // A session that has ended gets no cookie, for that could overwrite the cookie of a new login; the answer itself is
+    // good.
     if (!x.session || loop.store.known_ended(x.session->id)) return true;
     if (x.site->config.session.rotation.strict || loop.deadlines.now() - x.admitted >= ask_again_after) return false;
     seal_next(loop, x, loop.store.now());

@@ -11,7 +11,7 @@
 namespace rotagate::proxy {
 namespace {
 
-constexpr std::size_t record_size = 16 * 1024;  // RFC 8446 section 5.1
+constexpr std::size_t record_size = 16'384;  // RFC 8446 section 5.1
 
 /// Ciphertext that OpenSSL wrote and the socket has not taken yet; empty whenever a coroutine could run.
 std::string& sealed() {

@@ -72,7 +72,8 @@ std::array<unsigned char, 80>& ticket_keys() {
 void harden(SSL_CTX* context, int min_version) {
     SSL_CTX_set_min_proto_version(context, min_version);
     SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
-    // Not SSL_MODE_RELEASE_BUFFERS, which allocates for every record: a connection that is parked gives the buffers back.
+    // Not SSL_MODE_RELEASE_BUFFERS, which allocates for every record: a connection that is parked gives the buffers
+    // back.
     SSL_CTX_set_mode(context, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     // Forward secrecy and authenticated encryption only; TLS 1.3 has nothing else.
     if (SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
