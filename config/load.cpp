@@ -49,7 +49,7 @@ Admin read_admin(Reader yaml, const Files& files) {
 Limits read_limits(Reader yaml) {
     Limits limits;
     yaml.read("header_bytes", limits.header_bytes, bytes(1 * KiB, 1 * MiB));
-    yaml.read("body_bytes", limits.body_bytes, zero_or(bytes(1, 1024 * 1024 * GiB)));
+    yaml.read("body_bytes", limits.body_bytes, zero_or(bytes(1, KiB * KiB * GiB)));
     yaml.read("header_timeout", limits.header_timeout, between(100ms, 1h));
     yaml.read("idle_timeout", limits.idle_timeout, between(100ms, 24h));
     yaml.read("connections", limits.connections, count(1, 1000000));

@@ -140,6 +140,7 @@ std::vector<Route> read_routes(Reader& root, const std::vector<Upstream>& upstre
     }
     std::vector<Route> routes;
     std::vector<Reader> readers = root.maps("routes");
+    routes.reserve(readers.size());
     for (Reader& yaml : readers) routes.push_back(read_route(yaml, names));
     check_order(routes, readers);
     if (!root.has("routes") || root.is_empty("routes"))

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "config/http_forms.hpp"
 #include "config/sections.hpp"
@@ -26,10 +27,10 @@ void check_key_files(Reader& yaml, const Cookie& cookie) {
         yaml.warning("key_files",
                      "none: cookies are sealed with a random key, and all of them end with this process; "
                      "make a key by rotagate keygen --out FILE");
-    for (std::size_t i = 1; i < cookie.key_files.size(); ++i)
-        if (std::find(cookie.key_files.begin(), cookie.key_files.begin() + static_cast<std::ptrdiff_t>(i),
-                      cookie.key_files[i]) != cookie.key_files.begin() + static_cast<std::ptrdiff_t>(i))
-            yaml.error("key_files", in_quotes(cookie.key_files[i].string()) + " is listed twice; keep one");
+    std::set<std::filesystem::path> listed;
+    for (const auto& file : cookie.key_files)
+        if (!listed.insert(file).second)
+            yaml.error("key_files", in_quotes(file.string()) + " is listed twice; keep one");
 }
 
 Cookie read_cookie(Reader yaml, const Files& files) {

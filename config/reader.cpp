@@ -11,27 +11,27 @@ bool has_control_character(std::string_view text) {
 
 std::string without_quotes(const std::string& quoted_text) { return quoted_text.substr(1, quoted_text.size() - 2); }
 
-std::string_view cure_for(Node::Kind wanted) {
+std::string_view cure_for(TreeNode::Kind wanted) {
     switch (wanted) {
-        case Node::Kind::list:
+        case TreeNode::Kind::list:
             return "is not a list; write [first, second], or a line with \"- \" for each";
-        case Node::Kind::map:
+        case TreeNode::Kind::map:
             return "is not a map; write { key: value }, or indented lines of key: value";
         default:
             return "is not a single value; write it on one line, in quotes where it has special characters";
     }
 }
 
-const Node& nothing() {
-    static const Node empty;
+const TreeNode& nothing() {
+    static const TreeNode empty;
     return empty;
 }
 
 }  // namespace
 
-Reader::Reader(const Node& map, std::string name, Report& report)
+Reader::Reader(const TreeNode& map, std::string name, Report& report)
     : at_(map.at), name_(std::move(name)), report_(&report) {
-    for (const Node& value : map.children) {
+    for (const TreeNode& value : map.children) {
         const auto [first, fresh] = values_.try_emplace(value.key, &value);
         if (fresh) {
             order_.push_back(value.key);
@@ -48,14 +48,14 @@ std::string Reader::name(std::string_view key) const {
     return name_.empty() ? shown : name_ + "." + shown;
 }
 
-const Node* Reader::find(std::string_view key) {
+const TreeNode* Reader::find(std::string_view key) {
     known_.emplace(key);
     const auto found = values_.find(key);
     return found == values_.end() ? nullptr : found->second;
 }
 
-const Node* Reader::find(std::string_view key, Node::Kind kind) {
-    const Node* node = find(key);
+const TreeNode* Reader::find(std::string_view key, TreeNode::Kind kind) {
+    const TreeNode* node = find(key);
     if (!node || node->kind == kind) return node;
     refuse(*node, name(key), std::string(cure_for(kind)));
     return nullptr;
@@ -70,7 +70,7 @@ Position Reader::position(std::string_view key) const {
 
 bool Reader::is_empty(std::string_view key) const {
     const auto found = values_.find(key);
-    return found != values_.end() && found->second->kind != Node::Kind::text && found->second->children.empty();
+    return found != values_.end() && found->second->kind != TreeNode::Kind::text && found->second->children.empty();
 }
 
 void Reader::error(std::string_view key, std::string_view message) {
@@ -90,16 +90,16 @@ void Reader::missing(std::string_view key, std::string_view cure) {
     error(key, "is missing; write " + std::string(cure));
 }
 
-void Reader::refuse(const Node& node, const std::string& name, const std::string& why) {
-    const bool has_text = node.kind == Node::Kind::text;
+void Reader::refuse(const TreeNode& node, const std::string& name, const std::string& why) {
+    const bool has_text = node.kind == TreeNode::Kind::text;
     report_->error(node.at, name + ": " + (has_text ? in_quotes(node.text) + " " : "") + why);
 }
 
-bool Reader::is_text(const Node& node, const std::string& name) {
-    if (node.kind == Node::Kind::null)
+bool Reader::is_text(const TreeNode& node, const std::string& name) {
+    if (node.kind == TreeNode::Kind::null)
         refuse(node, name, "has no value; write one, or remove the line");
-    else if (node.kind != Node::Kind::text)
-        refuse(node, name, std::string(cure_for(Node::Kind::text)));
+    else if (node.kind != TreeNode::Kind::text)
+        refuse(node, name, std::string(cure_for(TreeNode::Kind::text)));
     else if (has_control_character(node.text))
         refuse(node, name, "has a line end or another control character; remove it");
     else
@@ -108,7 +108,7 @@ bool Reader::is_text(const Node& node, const std::string& name) {
 }
 
 bool Reader::read(std::string_view key, bool& into) {
-    const Node* node = find(key);
+    const TreeNode* node = find(key);
     if (!node || !is_text(*node, name(key))) return false;
     if (node->is_quoted || (node->text != "true" && node->text != "false"))
         return refuse(*node, name(key), "is not a boolean; write true or false, without quotes"), false;
@@ -117,11 +117,11 @@ bool Reader::read(std::string_view key, bool& into) {
 }
 
 std::optional<Reader> Reader::map(std::string_view key) {
-    const Node* node = find(key);
+    const TreeNode* node = find(key);
     if (!node) return std::nullopt;
-    if (node->kind == Node::Kind::map) return Reader(*node, name(key), *report_);
-    if (node->kind == Node::Kind::null) return empty_at(node->at, name(key));
-    refuse(*node, name(key), std::string(cure_for(Node::Kind::map)));
+    if (node->kind == TreeNode::Kind::map) return Reader(*node, name(key), *report_);
+    if (node->kind == TreeNode::Kind::null) return empty_at(node->at, name(key));
+    refuse(*node, name(key), std::string(cure_for(TreeNode::Kind::map)));
     return std::nullopt;
 }
 
@@ -132,15 +132,15 @@ Reader Reader::map_or_empty(std::string_view key) {
 
 std::vector<Reader> Reader::maps(std::string_view key) {
     std::vector<Reader> readers;
-    const Node* list = find(key, Node::Kind::list);
+    const TreeNode* list = find(key, TreeNode::Kind::list);
     if (!list) return readers;
     for (std::size_t i = 0; i < list->children.size(); ++i) {
-        const Node& item = list->children[i];
+        const TreeNode& item = list->children[i];
         const std::string item_name = name(key) + index(i);
-        if (item.kind == Node::Kind::map)
+        if (item.kind == TreeNode::Kind::map)
             readers.emplace_back(item, item_name, *report_);
         else
-            refuse(item, item_name, std::string(cure_for(Node::Kind::map)));
+            refuse(item, item_name, std::string(cure_for(TreeNode::Kind::map)));
     }
     return readers;
 }

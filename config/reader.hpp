@@ -28,7 +28,7 @@ class Reader {
 public:
     /// @param map   outlives the reader
     /// @param name  of the map itself; empty for the file's own
-    Reader(const Node& map, std::string name, Report& report);
+    Reader(const TreeNode& map, std::string name, Report& report);
 
     bool has(std::string_view key);
     /// All keys, in the file's order, each once.
@@ -41,7 +41,7 @@ public:
     /// @return whether the key was there and its value is good
     template <class T, class Form>
     bool read(std::string_view key, T& into, const Form& form) {
-        const Node* node = find(key);
+        const TreeNode* node = find(key);
         return node && take(*node, name(key), into, form);
     }
     bool read(std::string_view key, bool& into);  ///< true or false, nothing else
@@ -56,7 +56,7 @@ public:
     /// A list of texts; a bad item is reported and left out.
     template <class T, class Form>
     void read_list(std::string_view key, std::vector<T>& into, const Form& form) {
-        const Node* list = find(key, Node::Kind::list);
+        const TreeNode* list = find(key, TreeNode::Kind::list);
         if (!list) return;
         into.clear();
         for (std::size_t i = 0; i < list->children.size(); ++i)
@@ -76,16 +76,16 @@ public:
     void reject_unknown();
 
 private:
-    const Node* find(std::string_view key);
-    const Node* find(std::string_view key, Node::Kind kind);
+    const TreeNode* find(std::string_view key);
+    const TreeNode* find(std::string_view key, TreeNode::Kind kind);
     Reader empty_at(Position at, std::string name) const;
     static std::string index(std::size_t i) { return "[" + std::to_string(i) + "]"; }
 
-    bool is_text(const Node& node, const std::string& name);
-    void refuse(const Node& node, const std::string& name, const std::string& why);
+    bool is_text(const TreeNode& node, const std::string& name);
+    void refuse(const TreeNode& node, const std::string& name, const std::string& why);
 
     template <class T, class Form>
-    bool take(const Node& node, const std::string& name, T& into, const Form& form) {
+    bool take(const TreeNode& node, const std::string& name, T& into, const Form& form) {
         if (!is_text(node, name)) return false;
         auto parsed = form(std::string_view(node.text));
         if (const auto* refusal = std::get_if<Refusal>(&parsed)) return refuse(node, name, refusal->why), false;
@@ -96,7 +96,7 @@ private:
     Position at_;
     std::string name_;
     Report* report_;
-    std::map<std::string_view, const Node*> values_;
+    std::map<std::string_view, const TreeNode*> values_;
     std::vector<std::string> order_;
     std::set<std::string, std::less<>> known_;
 };

@@ -20,9 +20,9 @@ struct Refused {
 
 Position position(const YAML::Mark& mark) { return {mark.line + 1, mark.column + 1}; }
 
-std::size_t count(const Node& node) {
+std::size_t count(const TreeNode& node) {
     std::size_t n = 1;
-    for (const Node& child : node.children) n += count(child);
+    for (const TreeNode& child : node.children) n += count(child);
     return n;
 }
 
@@ -30,7 +30,7 @@ std::size_t count(const Node& node) {
 /// as events are taken) and what aliases may copy.
 class TreeBuilder : public YAML::EventHandler {
 public:
-    std::optional<Node> root;
+    std::optional<TreeNode> root;
     int documents = 0;
     Position document_at;
 
@@ -41,12 +41,14 @@ public:
     }
     void OnDocumentEnd() override {}
 
-    void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { add(leaf(mark, Node::Kind::null), anchor); }
+    void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+        add(leaf(mark, TreeNode::Kind::null), anchor);
+    }
 
     void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   const std::string& value) override {
         refuse_tag(mark, tag);
-        Node node = leaf(mark, Node::Kind::text);
+        TreeNode node = leaf(mark, TreeNode::Kind::text);
         node.text = value;
         node.is_quoted = tag == "!";
         add(std::move(node), anchor);
@@ -64,11 +66,11 @@ public:
 
     void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                          YAML::EmitterStyle::value) override {
-        open(mark, tag, anchor, Node::Kind::list);
+        open(mark, tag, anchor, TreeNode::Kind::list);
     }
     void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                     YAML::EmitterStyle::value) override {
-        open(mark, tag, anchor, Node::Kind::map);
+        open(mark, tag, anchor, TreeNode::Kind::map);
     }
     void OnSequenceEnd() override { close(); }
     void OnMapEnd() override { close(); }
@@ -76,13 +78,13 @@ public:
 private:
     /// A list or map that is not complete yet.
     struct Open {
-        Node node;
+        TreeNode node;
         YAML::anchor_t anchor;
-        std::optional<Node> key;  ///< of a map: read, and waiting for its value
+        std::optional<TreeNode> key;  ///< of a map: read, and waiting for its value
     };
 
-    static Node leaf(const YAML::Mark& mark, Node::Kind kind) {
-        Node node;
+    static TreeNode leaf(const YAML::Mark& mark, TreeNode::Kind kind) {
+        TreeNode node;
         node.kind = kind;
         node.at = position(mark);
         return node;
@@ -94,11 +96,11 @@ private:
             throw Refused{position(mark), "tags such as !!str have no meaning here; write the value alone"};
     }
 
-    void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, Node::Kind kind) {
+    void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, TreeNode::Kind kind) {
         refuse_tag(mark, tag);
         if (stack_.size() >= max_depth)
             throw Refused{position(mark), "nested deeper than " + std::to_string(max_depth) + " levels"};
-        if (!stack_.empty() && stack_.back().node.kind == Node::Kind::map && !stack_.back().key)
+        if (!stack_.empty() && stack_.back().node.kind == TreeNode::Kind::map && !stack_.back().key)
             throw Refused{position(mark), "a list or map cannot be a key; write a plain word"};
         stack_.push_back({leaf(mark, kind), anchor, std::nullopt});
     }
@@ -109,26 +111,26 @@ private:
         add(std::move(done.node), done.anchor);
     }
 
-    void add(Node node, YAML::anchor_t anchor) {
+    void add(TreeNode node, YAML::anchor_t anchor) {
         if (anchor != 0) anchors_[anchor] = node;
         if (stack_.empty()) {
             root = std::move(node);
-        } else if (Open& parent = stack_.back(); parent.node.kind == Node::Kind::list) {
+        } else if (Open& parent = stack_.back(); parent.node.kind == TreeNode::Kind::list) {
             parent.node.children.push_back(std::move(node));
         } else if (!parent.key) {
-            if (node.kind != Node::Kind::text) throw Refused{node.at, "a key must be a plain word"};
+            if (node.kind != TreeNode::Kind::text) throw Refused{node.at, "a key must be a plain word"};
             parent.key = std::move(node);
         } else {
             node.key = std::move(parent.key->text);
             node.key_at = parent.key->at;
-            if (node.kind == Node::Kind::null) node.at = node.key_at;
+            if (node.kind == TreeNode::Kind::null) node.at = node.key_at;
             parent.key.reset();
             parent.node.children.push_back(std::move(node));
         }
     }
 
     std::vector<Open> stack_;
-    std::map<YAML::anchor_t, Node> anchors_;
+    std::map<YAML::anchor_t, TreeNode> anchors_;
     std::size_t aliased_ = 0;
 };
 
@@ -166,15 +168,15 @@ void require_text(const std::string& text) {
     }
 }
 
-Node build(const std::string& text) {
+TreeNode build(const std::string& text) {
     require_text(text);
     std::istringstream in(text + "\n...\n");  // else a quote that nobody closes would run to the end unnoticed
     YAML::Parser parser(in);
     TreeBuilder builder;
     parser.HandleNextDocument(builder);
-    if (!builder.root || builder.root->kind == Node::Kind::null)
+    if (!builder.root || builder.root->kind == TreeNode::Kind::null)
         throw Refused{{}, "the file is empty; it needs listen, upstreams and routes"};
-    if (builder.root->kind != Node::Kind::map)
+    if (builder.root->kind != TreeNode::Kind::map)
         throw Refused{builder.root->at, "a configuration is a map of settings such as listen: and routes:"};
     parser.HandleNextDocument(builder);
     return std::move(*builder.root);
@@ -182,7 +184,7 @@ Node build(const std::string& text) {
 
 }  // namespace
 
-std::optional<Node> parse_tree(const std::string& text, Report& report) {
+std::optional<TreeNode> parse_tree(const std::string& text, Report& report) {
     try {
         return build(text);
     } catch (const Refused& refused) {

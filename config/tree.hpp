@@ -9,16 +9,16 @@
 namespace rotagate::config {
 
 /// A YAML value with its place in the file.
-struct Node {
+struct TreeNode {
     enum class Kind { null, text, list, map };
 
     Kind kind = Kind::null;
-    Position at;                 ///< where the value begins; of a missing value: where its key begins
-    std::string text;            ///< of Kind::text
-    bool is_quoted = false;      ///< "true" is a text, true a boolean
-    std::string key;             ///< of a value in a map
-    Position key_at;             ///< of `key`
-    std::vector<Node> children;  ///< of a list or a map, in the file's order; a map's may repeat a key
+    Position at;                     ///< where the value begins; of a missing value: where its key begins
+    std::string text;                ///< of Kind::text
+    bool is_quoted = false;          ///< "true" is a text, true a boolean
+    std::string key;                 ///< of a value in a map
+    Position key_at;                 ///< of `key`
+    std::vector<TreeNode> children;  ///< of a list or a map, in the file's order; a map's may repeat a key
 };
 
 /// What a file may ask of its reader: a configuration needs far less.
@@ -31,6 +31,6 @@ inline constexpr std::size_t max_aliased_nodes = 10000;  ///< values that aliase
 /// aliases that stand for more than 10000 values, explicit tags, keys that are lists or maps, several documents, and
 /// whatever is not YAML.
 /// @return none where anything was refused
-std::optional<Node> parse_tree(const std::string& text, Report& report);
+std::optional<TreeNode> parse_tree(const std::string& text, Report& report);
 
 }  // namespace rotagate::config

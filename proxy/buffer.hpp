@@ -12,7 +12,7 @@ class Buffer {
 public:
     static constexpr std::size_t client_size = 16'384;  ///< what a client sends; also one TLS record and its frame
     static constexpr std::size_t upstream_size =
-        64 * 1024;  ///< what an app sends: 16 KiB costs 2.4 times more at 1 MiB
+        65'536;  ///< what an app sends: 16 KiB costs 2.4 times more at 1 MiB
 
     Buffer() = default;
     explicit Buffer(std::size_t size);
