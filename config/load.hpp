@@ -11,8 +11,8 @@ namespace rotagate::config {
 /// One mistake (or one warning) in a configuration file.
 struct Issue {
     std::string file;
-    int line = 0;    ///< from 1; 0 where the file as a whole is meant
-    int column = 0;  ///< from 1
+    int line = 1;    ///< from 1, as is the column; what concerns the file as a whole stands at 1:1
+    int column = 1;  ///< in bytes
     std::string message;
 
     std::string text() const;  ///< "FILE:LINE:COLUMN: message"

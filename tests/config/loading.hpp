@@ -12,6 +12,7 @@ inline Loaded load(const std::string& yaml) { return load_text(yaml, "rotagate.y
 
 inline std::vector<std::string> texts(const std::vector<Issue>& issues) {
     std::vector<std::string> lines;
+    lines.reserve(issues.size());
     for (const Issue& issue : issues) lines.push_back(issue.text());
     return lines;
 }
