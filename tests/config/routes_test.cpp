@@ -21,6 +21,10 @@ void check_route_mistakes(const Mistake (&mistakes)[N]) {
     for (const auto& [yaml, message] : mistakes) CHECK(errors(route(yaml)) == Lines{"rotagate.yaml:6:" + message});
 }
 
+std::string route_at(const std::string& path) {
+    return base + "routes: [{ match: { path: \"" + path + "\" }, upstream: shop }]\n";
+}
+
 }  // namespace
 
 SCENARIO("a route names what it matches and an upstream that is there", "[config][rules]") {
@@ -75,14 +79,14 @@ SCENARIO("a path to match is one that a canonical request can have", "[config][r
         {"/a\\\\b", "has a character that is percent-encoded in requests; write it as %XX"},
     };
     for (const auto& [path, why] : mistakes) {
-        const auto found = load(base + "routes: [{ match: { path: \"" + path + "\" }, upstream: shop }]\n").errors;
+        const auto found = load(route_at(path)).errors;
         REQUIRE(found.size() == 1);
         CHECK(found[0].column == 27);
         CHECK(found[0].message.ends_with("' " + why));
     }
     for (const std::string path :
          {"/", "/a", "/a/", "/a;v=1/b", "/%C3%A9", "/a:b@c/(d)!$&'*+,=~_.-", "/...", "/.well-known/"})
-        CHECK(errors(base + "routes: [{ match: { path: \"" + path + "\" }, upstream: shop }]\n").empty());
+        CHECK(errors(route_at(path)).empty());
 }
 
 SCENARIO("a route that can never match is found", "[config][rules]") {
