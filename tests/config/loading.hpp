@@ -26,6 +26,11 @@ inline const std::string base =
     "  shop: { servers: [127.0.0.1:9000] }\n"
     "\n";
 
+/// A text between two others, on line 5.
+inline std::string with(const std::string& before, const std::string& text, const std::string& behind) {
+    return base + before + text + behind;
+}
+
 /// A route on line 5, with more of its keys from line 6 on, indented by four.
 inline std::string route(const std::string& more) {
     return base + "routes: [ { match: { path: / }, upstream: shop,\n    " + more + " } ]\n";

@@ -54,7 +54,7 @@ SCENARIO("values of the wrong kind are refused", "[config][reader]") {
 SCENARIO("booleans are true and false, nothing else", "[config][reader]") {
     for (const std::string text : {"yes", "on", "True", "1", "\"true\""}) {
         const std::string bare = text.front() == '"' ? "true" : text;
-        CHECK(errors(base + "session: { rotation: { strict: " + text + " } }\n") ==
+        CHECK(errors(with("session: { rotation: { strict: ", text, " } }\n")) ==
               Lines{"rotagate.yaml:5:32: session.rotation.strict: '" + bare +
                     "' is not a boolean; write true or false, without quotes"});
     }

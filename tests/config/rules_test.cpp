@@ -53,11 +53,11 @@ SCENARIO("stores that are not there yet say so, and keep their passwords", "[con
         {"redis+cluster://h1:6379", "'redis+cluster://h1:6379'" + later},
     };
     for (const auto& [text, message] : mistakes)
-        CHECK(errors(base + "session: { store: \"" + text + "\" }\n") ==
+        CHECK(errors(with("session: { store: \"", text, "\" }\n")) ==
               Lines{"rotagate.yaml:5:19: session.store: " + message});
     for (const std::string text : {"redis", "redis://", "mysql://db", "Memory"})
         CHECK(
-            errors(base + "session: { store: \"" + text + "\" }\n") ==
+            errors(with("session: { store: \"", text, "\" }\n")) ==
             Lines{
                 "rotagate.yaml:5:19: session.store: '" + text +
                 "' is not a store; write memory, lmdb:/PATH, redis://, rediss://, redis+unix://, redis+sentinel:// or "
@@ -95,7 +95,7 @@ SCENARIO("cookies that browsers would refuse are refused", "[config][rules]") {
         {"key_files: [a, b, a]", "5:33: session.cookie.key_files: 'a' is listed twice; keep one"},
     };
     for (const auto& [yaml, message] : mistakes)
-        CHECK(errors(base + "session: { cookie: { " + yaml + " } }\n") == Lines{"rotagate.yaml:" + message});
+        CHECK(errors(with("session: { cookie: { ", yaml, " } }\n")) == Lines{"rotagate.yaml:" + message});
     CHECK(errors(base + "session: { cookie: { name: __Secure-s, domain: example.org, same_site: none } }\n").empty());
 }
 
@@ -166,7 +166,7 @@ SCENARIO("an admin address that others can reach needs a token", "[config][rules
     };
     check_mistakes(mistakes);
     for (const std::string address : {"127.0.0.1:9901", "[::1]:9901", "unix:/run/rotagate.sock", "localhost:0"})
-        CHECK(errors(base + "admin: { address: \"" + address + "\" }\n").empty());
+        CHECK(errors(with("admin: { address: \"", address, "\" }\n")).empty());
     CHECK(errors(base + "admin: { address: \"[::]:9901\", token_file: t }\n").empty());
 }
 
