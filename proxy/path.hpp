@@ -10,7 +10,7 @@ namespace rotagate::proxy {
 struct Target {
     std::string_view path;       ///< canonical; a view into the target where nothing had to change, else into `storage`
     std::string_view query;      ///< byte for byte, with its "?"; empty: none
-    bool encoded_slash = false;  ///< the path has a %2f, which only routes with `encoded_slashes: allow` take
+    bool encoded_slash = false;  ///< the path as sent has a %2f, which only routes with `encoded_slashes: allow` take
 };
 
 /// Undoes percent-encoding of unreserved characters, merges double slashes, then resolves dot segments.
