@@ -62,15 +62,16 @@ void finish(AdminResponse& answer, bool head, bool keep_alive, unsigned version)
 
 }  // namespace
 
-struct Admin::Impl : std::enable_shared_from_this<Impl> {
-    Impl(asio::io_context& loop, const config::Admin& settings, AdminParts parts)
-        : gate{settings}, api{std::move(parts)}, socket{loop, settings.address}, accept_timer{loop} {}
+struct Admin::Impl {
+    Impl(asio::io_context& on, const config::Admin& settings, AdminParts parts)
+        : loop{on}, gate{settings}, api{std::move(parts)}, socket{on, settings.address}, accept_timer{on} {}
 
     asio::awaitable<void> accept(std::shared_ptr<Impl> self);
     asio::awaitable<void> serve(std::shared_ptr<Impl> self, AdminSocket::Protocol::socket client);
     asio::awaitable<bool> exchange(Stream& stream, beast::flat_buffer& buffer);
     void stop();
 
+    asio::io_context& loop;
     AdminGate gate;
     AdminApi api;
     AdminSocket socket;
@@ -87,7 +88,7 @@ asio::awaitable<void> Admin::Impl::accept(std::shared_ptr<Impl> self) {
             accept_timer.expires_after(accept_pause);
             co_await accept_timer.async_wait(or_error);
         } else if (connections.size() < max_connections) {
-            asio::co_spawn(acceptor.get_executor(), serve(self, std::move(client)), asio::detached);
+            asio::co_spawn(loop, serve(self, std::move(client)), asio::detached);
         }
     }
 }
@@ -141,7 +142,7 @@ Admin::Admin(asio::io_context& loop, const config::Admin& settings, AdminParts p
 Admin::~Admin() { stop(); }
 
 void Admin::stop() {
-    asio::post(impl_->socket.acceptor().get_executor(), [impl = impl_] { impl->stop(); });
+    asio::post(impl_->loop, [impl = impl_] { impl->stop(); });
 }
 
 std::string Admin::address() const { return impl_->socket.address().text(); }

@@ -1,5 +1,6 @@
 #include "proxy/access_log.hpp"
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -193,17 +194,17 @@ SCENARIO("the security log tells why a session started or ended", "[access_log]"
     GIVEN("both logs on one file, written by several threads") {
         AccessLog access{file.settings()};
         SecurityLog security{file.settings()};
-        constexpr int each = 500;
-        std::vector<std::jthread> threads;
-        for (int i = 0; i < 2; ++i) {
-            threads.emplace_back([&] {
-                for (int n = 0; n < each; ++n) access.write(page_view());
+        constexpr std::size_t each = 500;
+        std::array<std::jthread, 2> threads;
+        for (std::jthread& thread : threads) {
+            thread = std::jthread([&] {
+                for (std::size_t n = 0; n < each; ++n) access.write(page_view());
             });
         }
-        for (int n = 0; n < each; ++n) {
+        for (std::size_t n = 0; n < each; ++n) {
             security.write({.kind = SecurityEvent::Kind::started, .reason = Reason::login, .user = "bob"}, metrics);
         }
-        threads.clear();
+        for (std::jthread& thread : threads) thread.join();
         access.flush();
         THEN("their lines do not mix") {
             const auto lines = file.lines();

@@ -38,7 +38,8 @@ struct Folder {
 class RunningAdmin {
 public:
     /// @param address  of a unix socket, or a free port of 127.0.0.1
-    explicit RunningAdmin(session::SessionStore* store = nullptr, config::Admin settings = {.address = any_port()})
+    explicit RunningAdmin(session::SessionStore* store = nullptr,
+                          const config::Admin& settings = {.address = any_port()})
         : admin_{loop, settings, parts(store ? *store : sessions)}, thread_{[this] { loop.run(); }} {}
     ~RunningAdmin() {
         admin_.stop();
