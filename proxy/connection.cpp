@@ -19,8 +19,8 @@ constexpr std::chrono::milliseconds park_after = 1s;
 constexpr std::chrono::milliseconds drain_grace = 1s;
 // After an answer that leaves part of the request unread: how much of it, and for how long, is read into nothing so
 // that the answer is not lost to a reset (RFC 9112 section 9.6).
-constexpr auto linger_time = 2s;
-constexpr std::size_t linger_bytes = config::MiB;
+constexpr auto linger_time = 5s;
+constexpr std::size_t linger_bytes = 16 * config::MiB;
 
 error_code errc(boost::system::errc::errc_t code) { return boost::system::errc::make_error_code(code); }
 

@@ -442,10 +442,8 @@ def test_a_thousand_pipelined_requests_are_answered_in_order(site):
     """S13"""
     data = b"".join(http1.request_bytes("GET", f"/public/{number}") for number in range(1000))
     with site.client() as client:
-        sender = threading.Thread(target=client.send, args=(data,))
-        sender.start()
+        client.send_and_listen(data)
         assert [app_saw(client.read_response()).path for _ in range(1000)] == [f"/public/{n}" for n in range(1000)]
-        sender.join()
     site.canary()
 
 

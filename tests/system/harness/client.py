@@ -1,7 +1,9 @@
 """A client that sends bytes exactly as they are given, and reads answers strictly."""
 
+import select
 import socket
 import ssl
+import time
 
 from harness import http1
 from harness.deadlines import PATIENCE
@@ -39,6 +41,34 @@ class RawClient:
         except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
             pass
         return self
+
+    def send_and_listen(self, data: bytes) -> "RawClient":
+        """Sends all while it keeps what arrives for the next read: in one thread, as two may not share a TLS socket."""
+        patience, left = self.sock.gettimeout(), memoryview(data)
+        self.sock.setblocking(False)
+        try:
+            while left:
+                readable, writable, _ = select.select([self.sock], [self.sock], [], patience)
+                if not readable and not writable:
+                    raise TimeoutError(f"the gateway takes no more, with {len(left)} bytes to go")
+                if readable:
+                    self.reader.take_arrived()
+                try:
+                    left = left[self.sock.send(left):]
+                except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                    pass
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            pass
+        finally:
+            self.sock.settimeout(patience)
+        return self
+
+    def drip_until_answered(self, data: bytes, interval: float) -> None:
+        """Sends `data` every `interval` seconds until the gateway answers or closes."""
+        deadline = time.monotonic() + self.sock.gettimeout()
+        while not select.select([self.sock], [], [], interval)[0]:
+            assert time.monotonic() < deadline, "no answer"
+            self.send(data)
 
     def read_response(self, to_head: bool = False) -> http1.Response:
         return http1.read_response(self.reader, to_head)

@@ -50,6 +50,14 @@ class Reader:
         self._buffer += piece
         return bool(piece)
 
+    def take_arrived(self) -> None:
+        """What can be read without waiting, from a socket that does not block."""
+        try:
+            while self._more():
+                pass
+        except (BlockingIOError, ssl.SSLWantReadError):
+            pass
+
     def line(self) -> bytes:
         """A line without its CRLF."""
         start = 0
