@@ -9,6 +9,9 @@ namespace {
 
 std::string_view title(unsigned status) {
     switch (status) {
+        case 302:
+        case 308:
+            return "You are being redirected";
         case 400:
             return "Bad request";
         case 401:
