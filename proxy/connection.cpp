@@ -102,7 +102,7 @@ Task<bool> Connection::next_request() {
     if (length == 0) co_return false;
     deadline_.disarm();
     phase_ = Phase::exchange;
-    exchange_.emplace(*this, peer_, loop_.site);
+    exchange_ = std::make_unique<Exchange>(*this, peer_, loop_.site);
     const std::string_view text = stream_->input().substr(0, length);
     stream_->consume(length);
     if (const auto answer = prepare(text)) {
@@ -176,7 +176,7 @@ Task<std::size_t> Connection::read_head() {
 Task<> Connection::refuse(unsigned status, std::string_view reason) {
     deadline_.disarm();
     phase_ = Phase::exchange;
-    exchange_.emplace(*this, peer_, loop_.site);
+    exchange_ = std::make_unique<Exchange>(*this, peer_, loop_.site);
     exchange_->client_address = peer_.address;
     const RequestId id = loop_.request_id();
     exchange_->request_id = exchange_->arena.keep({id.data(), id.size()});

@@ -62,7 +62,7 @@ private:
     Deadline deadline_;
     Phase phase_ = Phase::handshake;
     bool timed_out_ = false, keep_alive_ = true, chunked_ = false;
-    std::optional<Exchange> exchange_;
+    std::unique_ptr<Exchange> exchange_;
     std::optional<BodyReader> body_;
     std::uint64_t body_bytes_ = 0;
     Buffer head_;               ///< keeps the request's head while its body is read into another block

@@ -59,7 +59,8 @@ public:
     /// The Date field's value, renewed each second.
     std::string_view http_date();
 
-    asio::io_context context{1};
+    // One thread does all its input and output; others only post().
+    asio::io_context context{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};
     Deadlines deadlines;
     Shared& shared;
     session::SessionStore& store;

@@ -19,6 +19,9 @@ struct Exchange {
     Exchange(Client& its_client, const Peer& its_peer, std::shared_ptr<const Site> its_site)
         : client(its_client), peer(its_peer), site(std::move(its_site)) {}
     Exchange(const Exchange&) = delete;
+    /// From a pool of the thread, as an exchange is large and short-lived.
+    static void* operator new(std::size_t size);
+    static void operator delete(void* memory);
 
     // What the connection read.
     Client& client;
@@ -45,7 +48,9 @@ struct Exchange {
     std::chrono::steady_clock::time_point admitted;
 
     // What `forward` and `respond` are at.
-    Stream* app = nullptr;  ///< the app's connection while its answer is relayed
+    Stream* app = nullptr;     ///< the app's connection while its answer is relayed
+    ResponseHead answer_head;  ///< as the app sent it
+    AnswerHead answer;         ///< as the client gets it
     std::chrono::steady_clock::time_point relaying_since;
     bool head_sent = false;
 

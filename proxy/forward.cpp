@@ -79,8 +79,24 @@ Task<> upload(EventLoop& loop, Exchange& x, Stream& app, Deadline& waiting, Uplo
     state.finished.notify();
 }
 
-/// Reads the final head of the app's answer; passes 1xx on.
-Task<error_code> read_answer(Exchange& x, Stream& app, ResponseHead& head) {
+/// Passes a 1xx answer on. @return false: await the client's flush()
+bool pass_informational(Exchange& x, const ResponseHead& head) {
+    AnswerHead passed{
+        .status = head.status, .reason = head.reason, .fields = {}, .has_body = false, .content_length = {}};
+    const ResponseRules rules{.route = *x.route,
+                              .request = x.request,
+                              .https = x.peer.https,
+                              .upstream_host = {},
+                              .cookie_name = x.site->config.session.cookie.name,
+                              .set_cookie = {},
+                              .session_route = false};
+    client_response_fields(head, rules, x.arena, passed.fields);
+    return x.client.send_informational(passed);
+}
+
+/// Reads the final head of the app's answer into x.answer_head; passes 1xx on.
+Task<error_code> read_answer(Exchange& x, Stream& app) {
+    ResponseHead& head = x.answer_head;
     std::size_t length = 0;
     for (std::size_t informational = 0; informational <= max_informational; ++informational) {
         std::size_t scanned = 0;
@@ -98,24 +114,13 @@ Task<error_code> read_answer(Exchange& x, Stream& app, ResponseHead& head) {
             if (ec == asio::error::no_buffer_space) co_return make_error_code(errc::bad_message);
             if (ec) co_return ec;
         }
-        head = ResponseHead{};
         if (http1::parse_response_head(app.input().substr(0, length), x.request.method == "HEAD", head))
             co_return make_error_code(errc::bad_message);
         app.consume(length);  // its fields stay where they are until more is read
         if (head.status >= 200) co_return error_code();
         if (head.status == 101) co_return make_error_code(errc::bad_message);  // we never ask for an upgrade
-        AnswerHead passed{
-            .status = head.status, .reason = head.reason, .fields = {}, .has_body = false, .content_length = {}};
-        const ResponseRules rules{.route = *x.route,
-                                  .request = x.request,
-                                  .https = x.peer.https,
-                                  .upstream_host = {},
-                                  .cookie_name = x.site->config.session.cookie.name,
-                                  .set_cookie = {},
-                                  .session_route = false};
-        client_response_fields(head, rules, x.arena, passed.fields);
         error_code gone;
-        if (!x.client.send_informational(passed)) gone = co_await x.client.flush();
+        if (!pass_informational(x, head)) gone = co_await x.client.flush();
         if (gone) co_return gone;
     }
     co_return make_error_code(errc::bad_message);
@@ -137,13 +142,9 @@ void note_unreachable(const Exchange& x, std::size_t server, const error_code& w
                  upstream.servers[server].text(), why.message(), x.request_id);
 }
 
-std::string app_target(const Exchange& x) {
-    std::string target(x.target.path);
-    if (const std::string& prefix = x.route->strip_prefix; !prefix.empty()) {
-        target.erase(0, prefix.size());
-        if (!target.starts_with('/')) target.insert(0, "/");
-    }
-    return target.append(x.target.query);
+std::string_view app_target(Exchange& x) {
+    const std::string_view path = x.target.path.substr(x.route->strip_prefix.size());
+    return x.arena.join({path.starts_with('/') ? "" : "/", path, x.target.query});
 }
 
 void write_app_head(Exchange& x, std::string& head) {
@@ -179,13 +180,12 @@ Task<Outcome> ask(EventLoop& loop, Exchange& x, UpstreamPool::Lease& lease) {
         asio::co_spawn(loop.context, upload(loop, x, app, waiting, body), asio::detached);
     }
 
-    ResponseHead answer_head;
     // Where sending failed, the app may have answered and closed before it read all.
-    failed = co_await read_answer(x, app, answer_head);
+    failed = co_await read_answer(x, app);
     Outcome outcome;
     bool complete = false;
     if (!failed) {
-        outcome.answer = co_await respond(loop, x, answer_head, app, waiting, complete);
+        outcome.answer = co_await respond(loop, x, app, waiting, complete);
     } else {
         const bool silent = app.input().empty() && failed != asio::error::timed_out && failed != errc::bad_message;
         outcome.retry = silent && !has_body && idempotent(x.request.method);
@@ -202,7 +202,7 @@ Task<Outcome> ask(EventLoop& loop, Exchange& x, UpstreamPool::Lease& lease) {
         if (!outcome.answer) outcome.answer = upstream_failure(x, failed);
     }
     x.app = nullptr;
-    if (complete && body_sent && answer_head.keep_alive && app.quiet()) lease.give_back();
+    if (complete && body_sent && x.answer_head.keep_alive && app.quiet()) lease.give_back();
     co_return outcome;
 }
 

@@ -22,8 +22,7 @@ Task<std::optional<Answer>> forward(EventLoop& loop, Exchange& x);
 /// 502, 503.
 /// @param waiting   cuts the app's connection when it is silent for too long
 /// @param complete  out: the app's answer was read to its end
-Task<std::optional<Answer>> respond(EventLoop& loop, Exchange& x, const ResponseHead& head, Stream& app,
-                                    Deadline& waiting, bool& complete);
+Task<std::optional<Answer>> respond(EventLoop& loop, Exchange& x, Stream& app, Deadline& waiting, bool& complete);
 /// Where a client of a plain listener finds the same over TLS. A Host without a port means that ports are mapped in
 /// front of us, 80 to this listener: then the Location has none either; else it has that of the first TLS listener.
 std::string https_location(const Exchange& x);

@@ -40,6 +40,26 @@ Task<> relay(EventLoop& loop, Exchange& x, BodyReader& body, BodyPiece piece, De
     }
 }
 
+/// Makes x.answer from x.answer_head.
+void write_answer_head(Exchange& x) {
+    const ResponseHead& head = x.answer_head;
+    AnswerHead& answer = x.answer;
+    answer.status = head.status;
+    answer.reason = head.reason;
+    answer.has_body = x.request.method != "HEAD" && head.status != 204 && head.status != 304;
+    const bool tells_length = head.status != 204 && find(head.fields, Known::content_length).has_value();
+    if (tells_length) answer.content_length = head.content_length;
+    const ResponseRules rules{
+        .route = *x.route,
+        .request = x.request,
+        .https = x.peer.https,
+        .upstream_host = x.record.server,
+        .cookie_name = x.site->config.session.cookie.name,
+        .set_cookie = x.set_cookie.empty() ? std::nullopt : std::optional<std::string_view>(x.set_cookie),
+        .session_route = x.session_route()};
+    client_response_fields(head, rules, x.arena, answer.fields);
+}
+
 }  // namespace
 
 bool mint(EventLoop& loop, Exchange& x) {
@@ -68,8 +88,8 @@ Task<std::optional<Answer>> mint_with_store(EventLoop& loop, Exchange& x) {
     co_return std::nullopt;
 }
 
-Task<std::optional<Answer>> respond(EventLoop& loop, Exchange& x, const ResponseHead& head, Stream& app,
-                                    Deadline& waiting, bool& complete) {
+Task<std::optional<Answer>> respond(EventLoop& loop, Exchange& x, Stream& app, Deadline& waiting, bool& complete) {
+    const ResponseHead& head = x.answer_head;
     waiting.disarm();
     if (x.route->session_control) {
         auto failed = co_await obey_session_command(loop, x, head);
@@ -80,21 +100,7 @@ Task<std::optional<Answer>> respond(EventLoop& loop, Exchange& x, const Response
         if (failed) co_return failed;
     }
 
-    const bool to_head = x.request.method == "HEAD";
-    AnswerHead answer{
-        .status = head.status, .reason = head.reason, .fields = {}, .has_body = true, .content_length = {}};
-    answer.has_body = !to_head && head.status != 204 && head.status != 304;
-    const bool tells_length = head.status != 204 && find(head.fields, Known::content_length).has_value();
-    if (tells_length) answer.content_length = head.content_length;
-    const ResponseRules rules{
-        .route = *x.route,
-        .request = x.request,
-        .https = x.peer.https,
-        .upstream_host = x.record.server,
-        .cookie_name = x.site->config.session.cookie.name,
-        .set_cookie = x.set_cookie.empty() ? std::nullopt : std::optional<std::string_view>(x.set_cookie),
-        .session_route = x.session_route()};
-    client_response_fields(head, rules, x.arena, answer.fields);
+    write_answer_head(x);
     x.record.status = head.status;
     x.relaying_since = loop.deadlines.now();
 
@@ -102,7 +108,7 @@ Task<std::optional<Answer>> respond(EventLoop& loop, Exchange& x, const Response
     BodyPiece piece = body.take();
     if (piece.error) co_return Answer{.status = 502, .reason = "upstream_bad_answer"};
     error_code gone;
-    if (!x.client.send_head(answer, piece.data, piece.end)) gone = co_await x.client.flush();
+    if (!x.client.send_head(x.answer, piece.data, piece.end)) gone = co_await x.client.flush();
     if (gone || !piece.end) co_await relay(loop, x, body, piece, waiting, gone);
     complete = body.ended();
     co_return std::nullopt;

@@ -35,7 +35,7 @@ Stream::~Stream() { close(); }
 
 Task<error_code> Stream::handshake() {
     while (!read_error_) {
-        ERR_clear_error();
+        tls::forget_errors();
         const int result = SSL_do_handshake(ssl_.get());
         const int error = SSL_get_error(ssl_.get(), result);
         if (!send_sealed()) {
@@ -117,7 +117,7 @@ void Stream::on_read(error_code ec, std::size_t n) {
 bool Stream::decrypt() {
     bool progress = false;
     while (!read_error_ && (!bio_.in.empty() || SSL_pending(ssl_.get()) > 0) && make_room()) {
-        ERR_clear_error();
+        tls::forget_errors();
         std::size_t n = 0;
         const int result = SSL_read_ex(ssl_.get(), input_.data() + end_, input_.size() - end_, &n);
         end_ += n;
@@ -254,7 +254,7 @@ void Stream::interrupt() {
 
 void Stream::shutdown() {
     if (ssl_ && !write_error_ && SSL_is_init_finished(ssl_.get())) {
-        ERR_clear_error();
+        tls::forget_errors();
         SSL_shutdown(ssl_.get());
         send_sealed();
     }

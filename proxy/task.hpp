@@ -1,9 +1,12 @@
 #pragma once
 
+#include <cstddef>
+#include <new>
 #include <optional>
 #include <utility>
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/deferred.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -24,24 +27,45 @@ using UseTask = asio::use_awaitable_t<Executor>;
 /// Lets one coroutine wait for a callback on the same event loop.
 class Signal {
 public:
-    /// Suspends the caller, which has seen that what it waits for is not there yet.
-    Task<> wait() {
-        auto keep = [this](auto handler) { waiter_.emplace(std::move(handler)); };
-        return asio::async_initiate<UseTask, void()>(std::move(keep), token_);
+    Signal() = default;
+    Signal(const Signal&) = delete;
+    ~Signal() {
+        if (waited_for()) waiter_.destroy(waiter_.room);
     }
-    bool waited_for() const { return waiter_.has_value(); }
+
+    /// co_await it: suspends the caller, which has seen that what it waits for is not there yet. An operation rather
+    /// than a Task, which would be a coroutine of its own.
+    auto wait() {
+        return asio::async_initiate<const asio::deferred_t, void()>(
+            [this](auto handler) { waiter_.keep(std::move(handler)); }, asio::deferred);
+    }
+    bool waited_for() const { return waiter_.resume != nullptr; }
     /// Resumes the coroutine that waits, if one does, before it returns: the caller must not use what that may destroy.
     void notify() {
-        if (!waiter_) return;
-        auto resume = std::move(*waiter_);
-        waiter_.reset();
-        std::move(resume)();
+        if (auto* const resume = std::exchange(waiter_.resume, nullptr)) resume(waiter_.room);
     }
 
 private:
-    using Handler = asio::async_result<UseTask, void()>::handler_type;
-    UseTask token_;
-    std::optional<Handler> waiter_;
+    /// A handler in place, whatever Asio's type for a coroutine's continuation is.
+    struct Waiter {
+        alignas(void*) std::byte room[4 * sizeof(void*)];
+        void (*resume)(std::byte*) = nullptr;  ///< moves the handler out and calls it; null: there is none
+        void (*destroy)(std::byte*) = nullptr;
+
+        template <class Handler>
+        void keep(Handler handler) {
+            static_assert(sizeof(Handler) <= sizeof room && alignof(Handler) <= alignof(void*));
+            new (room) Handler(std::move(handler));
+            resume = [](std::byte* at) {
+                auto* const kept = std::launder(reinterpret_cast<Handler*>(at));
+                Handler continuation(std::move(*kept));
+                kept->~Handler();
+                std::move(continuation)();
+            };
+            destroy = [](std::byte* at) { std::launder(reinterpret_cast<Handler*>(at))->~Handler(); };
+        }
+    };
+    Waiter waiter_;
 };
 
 /// The result of a call that ends with a session::Completion, at once or later:
@@ -61,7 +85,7 @@ public:
         };
     }
     bool ready() const { return result_.has_value(); }
-    Task<> wait() { return signal_.wait(); }
+    auto wait() { return signal_.wait(); }
     session::Result<T>& result() { return *result_; }
 
 private:

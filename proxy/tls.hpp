@@ -55,5 +55,7 @@ bool covers(const SSL* ssl, const std::string& host);
 std::string_view server_name(const SSL* ssl);
 /// The oldest error in OpenSSL's queue, which is emptied.
 std::string last_error();
+/// Empties this thread's queue of errors, which an SSL call must find empty for SSL_get_error() to tell the truth.
+void forget_errors();
 
 }  // namespace rotagate::proxy::tls

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -122,6 +123,42 @@ private:
     Gcm spare_{Gcm::Direction::open};
 };
 
+/// The cookies sealed last, with what they say. A browser brings back what it was given a moment ago, mostly on the
+/// same connection: a cookie that is equal to one of these in every byte needs no opening.
+class Remembered {
+public:
+    void add(std::string_view sealed, std::string_view audience, const SessionCookie& cookie) {
+        if (entries_.empty()) entries_.resize(capacity);
+        Entry& entry = entries_[place(sealed)];
+        entry.sealed = sealed;
+        entry.audience = audience;
+        entry.cookie = cookie;
+    }
+    const SessionCookie* find(std::string_view sealed, std::string_view audience) const {
+        if (entries_.empty() || sealed.size() < tag_text) return nullptr;
+        const Entry& entry = entries_[place(sealed)];
+        if (entry.sealed.size() != sealed.size() || entry.audience != audience) return nullptr;
+        // In constant time: a comparison that stops at the first difference would let a forger find byte after byte.
+        return CRYPTO_memcmp(entry.sealed.data(), sealed.data(), sealed.size()) == 0 ? &entry.cookie : nullptr;
+    }
+
+private:
+    static constexpr std::size_t capacity = 1024;  // about 300 KiB for each event loop
+    static constexpr std::size_t tag_text = 8;     ///< the last characters are of the tag, so as good as random
+    struct Entry {
+        std::string sealed, audience;
+        SessionCookie cookie;
+    };
+
+    static std::size_t place(std::string_view sealed) {
+        std::uint64_t tag = 0;
+        std::memcpy(&tag, sealed.data() + sealed.size() - tag_text, tag_text);
+        return (tag * 0x9e3779b97f4a7c15U) >> 54U;  // the upper 10 bits
+    }
+
+    std::vector<Entry> entries_;
+};
+
 }  // namespace
 
 struct CookieSealer::Impl {
@@ -134,6 +171,7 @@ struct CookieSealer::Impl {
     Nonces nonces;
     Gcm sealer{Gcm::Direction::seal};
     Openers openers;
+    Remembered remembered;
 };
 
 CookieSealer::CookieSealer(const KeyRing& keys) : impl_(std::make_unique<Impl>(keys)) {}
@@ -164,10 +202,12 @@ std::string CookieSealer::seal(const SessionCookie& cookie, std::string_view aud
     sealed.reserve(sealed_size);
     sealed.append(key.id).append(".");
     append_base64url(sealed, {bytes.data(), size});
+    impl_->remembered.add(sealed, audience, cookie);
     return sealed;
 }
 
 Result<SessionCookie> CookieSealer::open(std::string_view sealed, std::string_view audience) {
+    if (const SessionCookie* known = impl_->remembered.find(sealed, audience)) return *known;
     const auto dot = sealed.find('.');
     if (sealed.size() > max_sealed || dot == std::string_view::npos) return SessionErrc::cookie_malformed;
     Buffer bytes, plaintext;

@@ -114,12 +114,17 @@ std::string User::key() const {
 }
 
 Result<User> User::from_key(std::string_view key) {
-    if (!is_user_key(key)) return SessionErrc::user_invalid;
-    const auto [org, id] = KeyParts::of(key);
+    const auto parts = KeyParts::of(key);
+    const bool has_org = parts.id.size() != key.size();
     std::array<char, max_part> buffer;
     User user;
-    user.id = decode(id, buffer).value();
-    user.org = decode(org, buffer).value();
+    const auto id = decode(parts.id, buffer);
+    if (!id || !is_part(*id)) return SessionErrc::user_invalid;
+    user.id = *id;
+    if (!has_org) return user;
+    const auto org = decode(parts.org, buffer);
+    if (!org || !is_part(*org)) return SessionErrc::user_invalid;
+    user.org = *org;
     return user;
 }
 

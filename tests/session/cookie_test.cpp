@@ -42,6 +42,7 @@ struct Gateway {
 
 SCENARIO("what was sealed opens, and no two cookies are alike", "[cookie]") {
     Gateway gateway;
+    CookieSealer other{KeyRing{{gateway.key}}};  // opens what it has not sealed itself
     const User longest{std::string(256, '/'), std::string(256, '%')};
     for (const User& user : {User{"a", ""}, User{"alice", "acme"}, longest}) {
         const auto cookie = cookie_of(user);
@@ -52,6 +53,7 @@ SCENARIO("what was sealed opens, and no two cookies are alike", "[cookie]") {
             CHECK(sealed.size() <= CookieSealer::max_sealed);
             CHECK(sealed.starts_with(gateway.key.id + '.'));
             REQUIRE(gateway.sealer.open(sealed, audience).value() == cookie);
+            REQUIRE(other.open(sealed, audience).value() == cookie);
         }
     }
 }
