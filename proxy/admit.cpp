@@ -73,7 +73,7 @@ std::optional<Answer> refused(EventLoop& loop, Exchange& x, const SessionCookie&
         note(loop, x, Kind::refused, Reason::replaced, &cookie.id);
         return as_nobody(x);
     }
-    x.set_cookie = x.site->delete_cookie;
+    x.set_cookie = x.site->cookie_writer.remove();
     if (why == SessionErrc::replayed) {
         const bool all = x.site->config.session.on_replay == config::OnReplay::end_user;
         note(loop, x, Kind::ended, Reason::replay, &cookie.id, all ? "all sessions of the user were ended" : "");
@@ -107,7 +107,7 @@ Task<std::optional<Answer>> admit(EventLoop& loop, Exchange& x) {
     }
     if (!opened.cookie) {
         note(loop, x, Kind::refused, opened.forged ? Reason::forged : Reason::malformed, nullptr);
-        x.set_cookie = x.site->delete_cookie;
+        x.set_cookie = x.site->cookie_writer.remove();
         co_return as_nobody(x);
     }
     loop.metrics.store_calls.add();

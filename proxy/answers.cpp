@@ -80,7 +80,7 @@ std::string https_location(const Exchange& x) {
 Task<> respond_with(EventLoop& loop, Exchange& x, const Answer& answer) {
     if (answer.close) x.client.close_after_answer();
     if (answer.reason == "store_unavailable") {
-        x.set_cookie.clear();  // whether it is valid cannot be told: it is neither deleted nor rotated
+        x.set_cookie = {};  // whether it is valid cannot be told: it is neither deleted nor rotated
     } else if (x.set_cookie.empty()) {
         if (!mint(loop, x)) co_await mint_with_store(loop, x);
     }
@@ -90,14 +90,13 @@ Task<> respond_with(EventLoop& loop, Exchange& x, const Answer& answer) {
     add_fields(answer, page ? "text/html; charset=utf-8" : "application/json", ours.fields);
     AnswerHead head{.status = answer.status, .reason = {}, .fields = {}, .has_body = true, .content_length = {}};
     if (x.route) {
-        const ResponseRules rules{
-            .route = *x.route,
-            .request = x.request,
-            .https = x.peer.https,
-            .upstream_host = {},
-            .cookie_name = x.site->config.session.cookie.name,
-            .set_cookie = x.set_cookie.empty() ? std::nullopt : std::optional<std::string_view>(x.set_cookie),
-            .session_route = x.session_route()};
+        const ResponseRules rules{.route = *x.route,
+                                  .request = x.request,
+                                  .https = x.peer.https,
+                                  .upstream_host = {},
+                                  .cookie_name = x.site->config.session.cookie.name,
+                                  .set_cookie = x.set_cookie.empty() ? std::nullopt : std::make_optional(x.set_cookie),
+                                  .session_route = x.session_route()};
         client_response_fields(ours, rules, x.arena, head.fields);
     } else {
         head.fields = ours.fields;

@@ -1,6 +1,7 @@
 #include "proxy/cookies.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include "proxy/grammar.hpp"
 
@@ -67,14 +68,7 @@ std::string_view same_site(config::SameSite value) {
     return "Lax";
 }
 
-std::string cookie_text(const config::Cookie& cookie, std::string_view value, long max_age) {
-    std::string text;
-    text.reserve(cookie.name.size() + value.size() + cookie.domain.size() + 96);
-    text.append(cookie.name).append("=").append(value).append("; Path=/; Max-Age=").append(std::to_string(max_age));
-    text.append("; Secure; HttpOnly; SameSite=").append(same_site(cookie.same_site));
-    if (!cookie.domain.empty()) text.append("; Domain=").append(cookie.domain);
-    return text;
-}
+constexpr std::string_view before_age = "; Path=/; Max-Age=";
 
 }  // namespace
 
@@ -100,10 +94,18 @@ bool sets_cookie(std::string_view set_cookie, std::string_view name) {
     return same_name(grammar::trimmed(set_cookie.substr(0, set_cookie.find_first_of("=;"))), name);
 }
 
-std::string set_session_cookie(const config::Cookie& cookie, std::string_view sealed, long max_age) {
-    return cookie_text(cookie, sealed, max_age);
+SetCookieWriter::SetCookieWriter(const config::Cookie& cookie)
+    : before_value_(cookie.name + "="), after_age_("; Secure; HttpOnly; SameSite=") {
+    after_age_ += same_site(cookie.same_site);
+    if (!cookie.domain.empty()) after_age_.append("; Domain=").append(cookie.domain);
+    remove_.append(before_value_).append(before_age).append("0").append(after_age_);
 }
 
-std::string delete_session_cookie(const config::Cookie& cookie) { return cookie_text(cookie, "", 0); }
+std::string_view SetCookieWriter::set(std::string_view sealed, long max_age, Arena& arena) const {
+    char digits[24];
+    const auto end = std::to_chars(digits, digits + sizeof digits, max_age).ptr;
+    const std::string_view age(digits, static_cast<std::size_t>(end - digits));
+    return arena.join({before_value_, sealed, before_age, age, after_age_});
+}
 
 }  // namespace rotagate::proxy

@@ -25,9 +25,17 @@ RequestCookies split_cookies(const Fields& fields, std::string_view session_name
 /// Whether a Set-Cookie value of an app names the session cookie: such a field is dropped.
 bool sets_cookie(std::string_view set_cookie, std::string_view name);
 
-/// The Set-Cookie value for a sealed cookie. @param max_age  seconds, at least 1
-std::string set_session_cookie(const config::Cookie& cookie, std::string_view sealed, long max_age);
-/// The Set-Cookie value that deletes it.
-std::string delete_session_cookie(const config::Cookie& cookie);
+/// Writes the Set-Cookie values of the session cookie. What is the same in all of them is composed once.
+class SetCookieWriter {
+public:
+    explicit SetCookieWriter(const config::Cookie& cookie);
+    /// For a sealed cookie. @param max_age  seconds, at least 1
+    std::string_view set(std::string_view sealed, long max_age, Arena& arena) const;
+    /// Deletes it.
+    std::string_view remove() const { return remove_; }
+
+private:
+    std::string before_value_, after_age_, remove_;
+};
 
 }  // namespace rotagate::proxy

@@ -22,8 +22,7 @@ constexpr unsigned ticks_per_second = std::chrono::seconds(1) / Deadlines::tick_
 
 std::shared_ptr<Site> make_site(const config::Config& settings,
                                 const std::vector<std::unique_ptr<UpstreamPool>>& pools) {
-    auto site = std::make_shared<Site>();
-    site->config = settings;
+    auto site = std::make_shared<Site>(settings);
     std::string_view first_host;
     for (const config::Route& route : site->config.routes) {
         for (const auto& pool : pools)
@@ -34,7 +33,6 @@ std::shared_ptr<Site> make_site(const config::Config& settings,
     }
     site->audience = settings.session.cookie.name + '\n' + settings.session.cookie.domain;
     site->several_hosts &= settings.session.cookie.domain.empty();
-    site->delete_cookie = delete_session_cookie(settings.session.cookie);
     return site;
 }
 

@@ -43,8 +43,8 @@ struct Exchange {
     std::optional<session::Session> session;  ///< valid; empty: nobody is signed in
     session::User user;
     Identity identity;
-    std::string_view audience;  ///< what session cookies of this request are bound to
-    std::string set_cookie;     ///< the Set-Cookie that the answer carries; empty: none
+    std::string_view audience;    ///< what session cookies of this request are bound to
+    std::string_view set_cookie;  ///< the Set-Cookie that the answer carries; empty: none
     std::chrono::steady_clock::time_point admitted;
 
     // What `forward` and `respond` are at.

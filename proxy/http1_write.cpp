@@ -15,13 +15,19 @@ void append_number(std::string& out, Number number, int base = 10) {
 }
 
 void append_fields(std::string& out, const Fields& fields) {
+    std::size_t size = 2;
+    for (const Field& field : fields) size += field.name.size() + field.value.size() + 4;
+    const std::size_t start = out.size();
+    out.resize(start + size);  // once, and not a check of the room for each piece
+    char* end = out.data() + start;
+    const auto put = [&](std::string_view piece) { end += piece.copy(end, piece.size()); };
     for (const Field& field : fields) {
-        out += field.name;
-        out += ": ";
-        out += field.value;
-        out += "\r\n";
+        put(field.name);
+        put(": ");
+        put(field.value);
+        put("\r\n");
     }
-    out += "\r\n";
+    put("\r\n");
 }
 
 std::string_view standard_reason(unsigned status) {

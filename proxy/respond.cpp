@@ -18,7 +18,7 @@ void seal_next(EventLoop& loop, Exchange& x, session::Millis minted) {
     if (left.count() <= 0) return;
     const session::SessionCookie cookie{.id = x.session->id, .minted = minted, .expires = x.session->expires};
     const std::string sealed = loop.sealer.seal(cookie, x.audience);
-    x.set_cookie = set_session_cookie(x.site->config.session.cookie, sealed, static_cast<long>(left.count()));
+    x.set_cookie = x.site->cookie_writer.set(sealed, static_cast<long>(left.count()), x.arena);
 }
 
 /// Relays the body of the app's answer; the head was sent with its first piece.
@@ -49,14 +49,13 @@ void write_answer_head(Exchange& x) {
     answer.has_body = x.request.method != "HEAD" && head.status != 204 && head.status != 304;
     const bool tells_length = head.status != 204 && find(head.fields, Known::content_length).has_value();
     if (tells_length) answer.content_length = head.content_length;
-    const ResponseRules rules{
-        .route = *x.route,
-        .request = x.request,
-        .https = x.peer.https,
-        .upstream_host = x.record.server,
-        .cookie_name = x.site->config.session.cookie.name,
-        .set_cookie = x.set_cookie.empty() ? std::nullopt : std::optional<std::string_view>(x.set_cookie),
-        .session_route = x.session_route()};
+    const ResponseRules rules{.route = *x.route,
+                              .request = x.request,
+                              .https = x.peer.https,
+                              .upstream_host = x.record.server,
+                              .cookie_name = x.site->config.session.cookie.name,
+                              .set_cookie = x.set_cookie.empty() ? std::nullopt : std::make_optional(x.set_cookie),
+                              .session_route = x.session_route()};
     client_response_fields(head, rules, x.arena, answer.fields);
 }
 

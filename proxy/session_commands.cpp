@@ -38,7 +38,7 @@ Task<std::optional<Answer>> log_in(EventLoop& loop, Exchange& x, const SessionCo
 }
 
 Task<std::optional<Answer>> log_out(EventLoop& loop, Exchange& x, SessionCommand::End end) {
-    if (!x.cookies.sessions.empty()) x.set_cookie = x.site->delete_cookie;
+    if (!x.cookies.sessions.empty()) x.set_cookie = x.site->cookie_writer.remove();
     if (!x.session) co_return std::nullopt;
     const session::SessionId id = x.session->id;
     if (end == SessionCommand::End::session) {

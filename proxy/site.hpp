@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "proxy/cookies.hpp"
 #include "proxy/upstreams.hpp"
 
 namespace rotagate::proxy {
@@ -11,11 +12,13 @@ namespace rotagate::proxy {
 /// A configuration with what was made of it, as one event loop uses it. Immutable: a request keeps the one that it
 /// began with, so that another can take its place at any time.
 struct Site {
+    explicit Site(const config::Config& settings) : config(settings), cookie_writer(config.session.cookie) {}
+
     config::Config config;
+    SetCookieWriter cookie_writer;
     std::vector<UpstreamPool*> pools;  ///< for each route, its upstream's; the event loop owns them
     bool several_hosts = false;        ///< host-only cookies are bound to their host
     std::string audience;              ///< what session cookies are bound to, but for the host where there are several
-    std::string delete_cookie;         ///< the Set-Cookie value that deletes the session cookie
 };
 
 }  // namespace rotagate::proxy

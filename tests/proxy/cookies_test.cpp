@@ -67,13 +67,14 @@ SCENARIO("an app's Set-Cookie for the session cookie is recognized in every spel
 }
 
 SCENARIO("the session cookie is set and deleted with the same attributes", "[cookies]") {
+    Arena arena;
     config::Cookie cookie;
-    CHECK(set_session_cookie(cookie, "k.v", 3600) ==
+    CHECK(SetCookieWriter(cookie).set("k.v", 3600, arena) ==
           "__Host-session=k.v; Path=/; Max-Age=3600; Secure; HttpOnly; SameSite=Lax");
-    CHECK(delete_session_cookie(cookie) == "__Host-session=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax");
+    CHECK(SetCookieWriter(cookie).remove() == "__Host-session=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax");
     cookie.name = "sid";
     cookie.domain = "example.org";
     cookie.same_site = config::SameSite::none;
-    CHECK(set_session_cookie(cookie, "v", 1) ==
+    CHECK(SetCookieWriter(cookie).set("v", 1, arena) ==
           "sid=v; Path=/; Max-Age=1; Secure; HttpOnly; SameSite=None; Domain=example.org");
 }
