@@ -4,6 +4,7 @@
 #include <array>
 
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/defer.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <openssl/err.h>
@@ -87,8 +88,18 @@ Buffer Stream::detach_input(std::size_t size) {
     return next;
 }
 
+// Behind all that is ready now: what is waited for has hardly come in the very moment in which the question was sent,
+// and a read that finds nothing costs a system call.
 void Stream::start_read() {
     reading_ = true;
+    asio::defer(socket_.get_executor(), [self = shared_from_this()] { self->read(); });
+}
+
+void Stream::read() {
+    if (interrupted_ || read_error_) {  // meanwhile, by somebody who could not cancel what had not begun
+        reading_ = false;
+        return arrived_.notify();
+    }
     if (ssl_ && !cipher_) cipher_ = Buffer(Buffer::client_size);
     const auto room =
         ssl_ ? asio::buffer(cipher_.data(), cipher_.size()) : asio::buffer(input_.data() + end_, input_.size() - end_);

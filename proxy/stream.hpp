@@ -74,6 +74,7 @@ public:
 
 private:
     void start_read();
+    void read();
     void on_read(error_code ec, std::size_t n);
     bool decrypt();
     bool make_room();
