@@ -21,11 +21,9 @@ Opened open_cookies(EventLoop& loop, const Exchange& x) {
         auto cookie = loop.sealer.open(value, x.audience);
         if (!cookie) {
             opened.forged |= cookie.error() == SessionErrc::cookie_forged;
-        } else if (!opened.cookie) {
-            opened.cookie = std::move(*cookie);
-        } else if (opened.cookie->id != cookie->id) {
+        } else if (opened.cookie && opened.cookie->id != cookie->id) {
             opened.ambiguous = true;
-        } else if (cookie->minted > opened.cookie->minted) {
+        } else if (!opened.cookie || cookie->minted > opened.cookie->minted) {
             opened.cookie = std::move(*cookie);
         }
     }

@@ -48,13 +48,15 @@ public:
 private:
     /// A handler in place, whatever Asio's type for a coroutine's continuation is.
     struct Waiter {
-        alignas(void*) std::byte room[4 * sizeof(void*)];
+        static constexpr std::size_t capacity = 4 * sizeof(void*);
+        alignas(void*) std::byte room[capacity];
         void (*resume)(std::byte*) = nullptr;  ///< moves the handler out and calls it; null: there is none
         void (*destroy)(std::byte*) = nullptr;
 
         template <class Handler>
         void keep(Handler handler) {
-            static_assert(sizeof(Handler) <= sizeof room && alignof(Handler) <= alignof(void*));
+            // NOLINTNEXTLINE(misc-redundant-expression): true for the one type that there is now
+            static_assert(sizeof(Handler) <= capacity && alignof(Handler) <= alignof(void*));
             new (room) Handler(std::move(handler));
             resume = [](std::byte* at) {
                 auto* const kept = std::launder(reinterpret_cast<Handler*>(at));

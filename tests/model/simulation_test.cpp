@@ -14,7 +14,7 @@ namespace {
 using Kind = void (History::*)();
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::uint64_t histories_each = 3'000;  // sanitizers look for other mistakes, and take twenty times as long
+constexpr std::uint64_t histories_each = 500;  // sanitizers look for other mistakes, and take twenty times as long
 #else
 constexpr std::uint64_t histories_each = 12'000;
 #endif
