@@ -4,10 +4,7 @@
 #include <ctime>
 #include <stdexcept>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <fmt/format.h>
 #include <openssl/rand.h>
 #include <spdlog/spdlog.h>
@@ -72,24 +69,29 @@ std::uint16_t EventLoop::listen(const config::Listener& settings, std::uint16_t 
 }
 
 void EventLoop::run() {
-    for (const auto& listening : listening_) asio::co_spawn(context, accept(*listening), asio::detached);
+    for (const auto& listening : listening_) tasks.start(accept(*listening));
     tick();
     context.run();
 }
 
 Task<> EventLoop::accept(Listening& listening) {
-    UseTask use_task;
     while (listening.acceptor.is_open()) {
         asio::ip::tcp::endpoint remote;
         error_code ec;
-        auto token = asio::redirect_error(use_task, ec);
-        auto socket = co_await listening.acceptor.async_accept(remote, token);
+        Signal done;
+        const auto finish = [&](error_code error) {
+            ec = error;
+            done.notify();
+        };
+        asio::basic_stream_socket<asio::ip::tcp, Executor> socket(context);
+        listening.acceptor.async_accept(socket, remote, finish);
+        co_await done.wait();
         if (ec == asio::error::operation_aborted) co_return;
         if (ec) {  // out of descriptors or memory: let others finish first
             spdlog::error("accept.failed address={} error=\"{}\"", listening.settings->address.text(), ec.message());
             asio::steady_timer pause(context, std::chrono::milliseconds(100));
-            auto woken = asio::redirect_error(use_task, ec);
-            co_await pause.async_wait(woken);
+            pause.async_wait(finish);
+            co_await done.wait();
             continue;
         }
         metrics.connections_accepted.add();
@@ -108,7 +110,7 @@ Task<> EventLoop::accept(Listening& listening) {
         peer.trusted = in_networks(peer.address, site->config.trusted_proxies);
         Socket generic(std::move(socket));
         auto connection = std::make_shared<Connection>(*this, listening, std::move(generic), std::move(peer));
-        asio::co_spawn(context, connection->run(), asio::detached);
+        tasks.start(connection->run());
     }
 }
 

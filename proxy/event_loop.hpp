@@ -88,6 +88,9 @@ private:
     bool draining_ = false;
     std::string date_;
     std::chrono::system_clock::time_point date_until_;
+
+public:
+    Tasks tasks;  ///< the last member: destroyed before all that the tasks use
 };
 
 }  // namespace rotagate::proxy

@@ -1,5 +1,3 @@
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/system/errc.hpp>
 #include <spdlog/spdlog.h>
 
@@ -177,7 +175,7 @@ Task<Outcome> ask(EventLoop& loop, Exchange& x, UpstreamPool::Lease& lease) {
     if (!body.last.end && !failed) {
         body.done = false;
         waiting.disarm();
-        asio::co_spawn(loop.context, upload(loop, x, app, waiting, body), asio::detached);
+        loop.tasks.start(upload(loop, x, app, waiting, body));
     }
 
     // Where sending failed, the app may have answered and closed before it read all.

@@ -2,9 +2,6 @@
 
 #include <algorithm>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -43,7 +40,7 @@ HealthChecks::HealthChecks(asio::io_context& loop, const std::vector<config::Ups
                 upstream.tls && !upstream.tls->server_name.empty() ? upstream.tls->server_name : address.host;
             servers_.push_back(std::make_unique<Checked>(
                 Checked{upstream, Connector(loop, address, contexts_.back().get(), name), table[i][j]}));
-            asio::co_spawn(loop_, watch(*servers_.back()), asio::detached);
+            tasks_.start(watch(*servers_.back()));
         }
     }
 }
@@ -63,7 +60,6 @@ Task<> HealthChecks::watch(Checked& server) {
     HealthState state(rules ? rules->fall : 1, rules ? rules->rise : 1);
     asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor> timer(
         loop_);
-    UseTask use_task;
     while (true) {
         const bool up = state.observe(co_await healthy(server));
         if (up != server.health->alive.exchange(up))
@@ -71,9 +67,9 @@ Task<> HealthChecks::watch(Checked& server) {
                         up ? "up" : "down", server.upstream.name, server.connector.address().text());
         if (rules) server.health->up = up;
         timer.expires_after(rules ? rules->interval : default_interval);
-        error_code ec;
-        auto token = asio::redirect_error(use_task, ec);
-        co_await timer.async_wait(token);
+        Signal passed;
+        timer.async_wait([&](error_code) { passed.notify(); });
+        co_await passed.wait();
     }
 }
 

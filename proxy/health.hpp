@@ -43,6 +43,7 @@ private:
     const HealthTable& table_;
     std::vector<tls::Context> contexts_;
     std::vector<std::unique_ptr<Checked>> servers_;
+    Tasks tasks_;  // the last: destroyed before what they use
 };
 
 }  // namespace rotagate::proxy

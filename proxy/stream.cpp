@@ -5,7 +5,6 @@
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/defer.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <openssl/err.h>
 
@@ -208,16 +207,19 @@ bool Stream::send_plain(std::initializer_list<std::string_view> pieces) {
 }
 
 Task<error_code> Stream::flush() {
-    UseTask use_task;
     flushing_ = true;  // what is sent meanwhile goes behind this
     while (!unsent_.empty() && !write_error_) {
         const std::string sending = std::exchange(unsent_, {});
         std::size_t sent = 0;
         while (sent < sending.size() && !write_error_) {
             error_code ec;
-            auto token = asio::redirect_error(use_task, ec);
-            const auto bytes = asio::buffer(sending) + sent;
-            sent += co_await socket_.async_write_some(bytes, token);
+            Signal written;
+            socket_.async_write_some(asio::buffer(sending) + sent, [&](error_code error, std::size_t n) {
+                ec = error;
+                sent += n;
+                written.notify();
+            });
+            co_await written.wait();
             if (ec && ec != asio::error::operation_aborted && !write_error_) write_error_ = ec;
         }
     }
@@ -236,7 +238,6 @@ void Stream::watch(StreamWatcher& watcher) {
 }
 
 Task<error_code> Stream::wait_parked() {
-    UseTask use_task;
     if (begin_ == end_) {
         begin_ = end_ = 0;
         Buffer gone = std::move(input_);
@@ -245,8 +246,12 @@ Task<error_code> Stream::wait_parked() {
     { Buffer gone = std::move(cipher_); }
     if (ssl_) SSL_free_buffers(ssl_.get());
     error_code ec;
-    auto token = asio::redirect_error(use_task, ec);
-    co_await socket_.async_wait(Socket::wait_read, token);
+    Signal readable;
+    socket_.async_wait(Socket::wait_read, [&](error_code error) {
+        ec = error;
+        readable.notify();
+    });
+    co_await readable.wait();
     co_return read_error_ ? read_error_ : ec;
 }
 

@@ -1,14 +1,13 @@
 #pragma once
 
+#include <coroutine>
 #include <cstddef>
-#include <new>
+#include <exception>
 #include <optional>
 #include <utility>
 
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/deferred.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <boost/intrusive/list.hpp>
 
 #include "session/store.hpp"
 
@@ -17,57 +16,135 @@ namespace rotagate::proxy {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
-/// A coroutine on one event loop. The loop's own executor type, not any_io_executor: completions then need no
-/// indirection.
+/// The loop's own executor type, not any_io_executor: completions then need no indirection.
 using Executor = asio::io_context::executor_type;
-template <class T = void>
-using Task = asio::awaitable<T, Executor>;
-using UseTask = asio::use_awaitable_t<Executor>;
 
-/// Lets one coroutine wait for a callback on the same event loop.
+namespace detail {
+
+/// Coroutine frames come from a pool of the thread: a request makes ten of them.
+struct PooledFrame {
+    static void* operator new(std::size_t size);
+    static void operator delete(void* frame, std::size_t size);
+};
+
+struct TaskPromise : PooledFrame {
+    struct Return {
+        bool await_ready() const noexcept { return false; }
+        template <class Promise>
+        void await_suspend(std::coroutine_handle<Promise> ended) const noexcept {
+            if (const auto awaiting = ended.promise().awaiting) awaiting.resume();  // which may destroy the ended one
+        }
+        void await_resume() const noexcept {}
+    };
+    std::suspend_always initial_suspend() const noexcept { return {}; }
+    Return final_suspend() const noexcept { return {}; }
+    void unhandled_exception() { failure = std::current_exception(); }
+
+    std::coroutine_handle<> awaiting;  ///< none while the task runs for the first time: it may end at once
+    std::exception_ptr failure;
+};
+
+template <class T>
+struct ResultPromise : TaskPromise {
+    template <class U>
+    void return_value(U&& value) {
+        result.emplace(std::forward<U>(value));
+    }
+    T take() {
+        if (failure) std::rethrow_exception(failure);
+        return std::move(*result);
+    }
+    std::optional<T> result;
+};
+
+template <>
+struct ResultPromise<void> : TaskPromise {
+    void return_void() const noexcept {}
+    void take() const {
+        if (failure) std::rethrow_exception(failure);
+    }
+};
+
+}  // namespace detail
+
+/// A coroutine on one event loop, which begins when it is awaited and resumes the awaiting one when it ends. It is ours
+/// and not Asio's awaitable, since it is on the path of every request: no bookkeeping per thread of coroutines, and
+/// frames that are pooled.
+template <class T = void>
+class [[nodiscard]] Task {
+public:
+    struct promise_type : detail::ResultPromise<T> {
+        Task get_return_object() { return Task(std::coroutine_handle<promise_type>::from_promise(*this)); }
+    };
+
+    Task(Task&& other) noexcept : frame_(std::exchange(other.frame_, nullptr)) {}
+    Task& operator=(Task&&) = delete;
+    ~Task() {
+        if (frame_) frame_.destroy();
+    }
+
+    bool await_ready() const noexcept { return false; }
+    /// A task that ends at once costs the awaiting one no suspension, and no stack: not every compiler makes the resumption
+    /// of one coroutine by another a jump, GCC with sanitizers does not.
+    bool await_suspend(std::coroutine_handle<> awaiting) {
+        frame_.resume();
+        if (frame_.done()) return false;
+        frame_.promise().awaiting = awaiting;
+        return true;
+    }
+    T await_resume() { return frame_.promise().take(); }
+
+private:
+    explicit Task(std::coroutine_handle<promise_type> frame) : frame_(frame) {}
+    std::coroutine_handle<promise_type> frame_;
+};
+
+/// Tasks that nobody awaits. Those that have not ended are destroyed with it.
+class Tasks {
+public:
+    Tasks() = default;
+    Tasks(const Tasks&) = delete;
+    ~Tasks();
+    /// Runs the task up to its first wait, before it returns. An exception that leaves the task is logged.
+    void start(Task<> task);
+
+private:
+    struct Root;
+    struct Link : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+        std::coroutine_handle<> frame;
+    };
+    static Root run(Tasks& tasks, Task<> task);
+
+    boost::intrusive::list<Link, boost::intrusive::constant_time_size<false>> running_;
+};
+
+/// Lets one coroutine wait for a callback on the same event loop. An operation of Asio:
+///     Signal done;
+///     socket.async_wait(Socket::wait_read, [&](error_code e) { ec = e; done.notify(); });
+///     co_await done.wait();
 class Signal {
 public:
     Signal() = default;
     Signal(const Signal&) = delete;
-    ~Signal() {
-        if (waited_for()) waiter_.destroy(waiter_.room);
-    }
 
-    /// co_await it: suspends the caller, which has seen that what it waits for is not there yet. An operation rather
-    /// than a Task, which would be a coroutine of its own.
+    /// co_await it: suspends the caller, which has seen that what it waits for is not there yet.
     auto wait() {
-        return asio::async_initiate<const asio::deferred_t, void()>(
-            [this](auto handler) { waiter_.keep(std::move(handler)); }, asio::deferred);
+        struct Wait {
+            bool await_ready() const noexcept { return false; }
+            void await_suspend(std::coroutine_handle<> waiter) const noexcept { signal.waiter_ = waiter; }
+            void await_resume() const noexcept {}
+            Signal& signal;
+        };
+        return Wait{*this};
     }
-    bool waited_for() const { return waiter_.resume != nullptr; }
+    bool waited_for() const { return waiter_ != nullptr; }
     /// Resumes the coroutine that waits, if one does, before it returns: the caller must not use what that may destroy.
     void notify() {
-        if (auto* const resume = std::exchange(waiter_.resume, nullptr)) resume(waiter_.room);
+        if (const auto waiter = std::exchange(waiter_, nullptr)) waiter.resume();
     }
 
 private:
-    /// A handler in place, whatever Asio's type for a coroutine's continuation is.
-    struct Waiter {
-        static constexpr std::size_t capacity = 4 * sizeof(void*);
-        alignas(void*) std::byte room[capacity];
-        void (*resume)(std::byte*) = nullptr;  ///< moves the handler out and calls it; null: there is none
-        void (*destroy)(std::byte*) = nullptr;
-
-        template <class Handler>
-        void keep(Handler handler) {
-            // NOLINTNEXTLINE(misc-redundant-expression): true for the one type that there is now
-            static_assert(sizeof(Handler) <= capacity && alignof(Handler) <= alignof(void*));
-            new (room) Handler(std::move(handler));
-            resume = [](std::byte* at) {
-                auto* const kept = std::launder(reinterpret_cast<Handler*>(at));
-                Handler continuation(std::move(*kept));
-                kept->~Handler();
-                std::move(continuation)();
-            };
-            destroy = [](std::byte* at) { std::launder(reinterpret_cast<Handler*>(at))->~Handler(); };
-        }
-    };
-    Waiter waiter_;
+    std::coroutine_handle<> waiter_;
 };
 
 /// The result of a call that ends with a session::Completion, at once or later:

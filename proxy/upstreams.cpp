@@ -4,7 +4,6 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/container/small_vector.hpp>
 
 #include "proxy/balance.hpp"
@@ -39,12 +38,18 @@ Task<error_code> Connector::resolve() {
     if (resolved_at_ == std::chrono::steady_clock::time_point::max()) co_return error_code();
     const auto now = std::chrono::steady_clock::now();
     if (!endpoints_.empty() && now - resolved_at_ < name_lifetime) co_return error_code();
-    asio::ip::basic_resolver<asio::ip::tcp, Executor> resolver(loop_);
-    UseTask use_task;
+    using Resolver = asio::ip::basic_resolver<asio::ip::tcp, Executor>;
+    Resolver resolver(loop_);
     error_code ec;
-    auto token = asio::redirect_error(use_task, ec);
-    const std::string port = std::to_string(address_.port);
-    const auto results = co_await resolver.async_resolve(address_.host, port, token);
+    Resolver::results_type results;
+    Signal resolved;
+    resolver.async_resolve(address_.host, std::to_string(address_.port),
+                           [&](error_code error, Resolver::results_type found) {
+                               ec = error;
+                               results = std::move(found);
+                               resolved.notify();
+                           });
+    co_await resolved.wait();
     // A name server that is away for a while does not take the addresses from us that we know.
     if (ec) co_return endpoints_.empty() ? ec : error_code();
     endpoints_.clear();
@@ -72,9 +77,12 @@ Task<session::Result<std::shared_ptr<Stream>>> Connector::connect(Deadlines& dea
             socket.close(ignored);
         });
         deadlines.arm(connecting, timeout);
-        UseTask use_task;
-        auto token = asio::redirect_error(use_task, failure);
-        co_await socket.async_connect(endpoint, token);
+        Signal connected;
+        socket.async_connect(endpoint, [&](error_code error) {
+            failure = error;
+            connected.notify();
+        });
+        co_await connected.wait();
         connecting.disarm();
         if (timed_out) co_return asio::error::timed_out;
         if (failure) continue;

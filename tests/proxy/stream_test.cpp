@@ -1,6 +1,5 @@
 #include "proxy/stream.hpp"
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
@@ -22,14 +21,8 @@ struct Ends {
         other.emplace(loop, protocol, fds[1]);
     }
     void say(const std::string& text) { asio::write(*other, asio::buffer(text)); }
-    /// Starts a coroutine; an exception of it comes out of run().
-    void start(Task<> task) {
-        asio::co_spawn(loop, std::move(task), [](const std::exception_ptr& failure) {
-            if (failure) std::rethrow_exception(failure);
-        });
-    }
     void run(Task<> task) {
-        start(std::move(task));
+        tasks.start(std::move(task));
         loop.run();
         loop.restart();
     }
@@ -37,6 +30,7 @@ struct Ends {
     asio::io_context loop{1};
     std::shared_ptr<Stream> stream;
     std::optional<Socket> other;
+    Tasks tasks;
 };
 
 /// Notes what more() came to.
@@ -45,6 +39,11 @@ Task<> read_more(Stream& stream, std::size_t seen, std::optional<error_code>& re
 }
 
 Task<> flush(Stream& stream, std::optional<error_code>& result) { result = co_await stream.flush(); }
+
+Task<> sleep(Stream& stream, std::optional<error_code>& woken) {
+    woken = co_await stream.wait_parked();
+    if (!*woken) woken = co_await stream.more(0);
+}
 
 struct Watcher final : StreamWatcher {
     void on_idle_event(Stream&) override { ++events; }
@@ -90,7 +89,7 @@ SCENARIO("an input that is full is told, and makes room when it is consumed or g
 SCENARIO("interrupt() ends one wait and no more; abort() ends all", "[stream]") {
     Ends ends;
     std::optional<error_code> result;
-    ends.start(read_more(*ends.stream, 0, result));
+    ends.tasks.start(read_more(*ends.stream, 0, result));
     ends.loop.poll();
     REQUIRE_FALSE(result);
     ends.stream->interrupt();
@@ -115,7 +114,7 @@ SCENARIO("what the socket does not take is kept, in order, until flush()", "[str
     REQUIRE_FALSE(ends.stream->send({"head ", large}));
     CHECK_FALSE(ends.stream->send({" tail"}));
     std::optional<error_code> result;
-    ends.start(flush(*ends.stream, result));
+    ends.tasks.start(flush(*ends.stream, result));
     ends.loop.poll();
     CHECK_FALSE(result);
 
@@ -144,35 +143,11 @@ SCENARIO("a stream that nobody reads from tells its watcher, once, of bytes and 
 SCENARIO("a parked stream wakes up by a byte, with nothing lost", "[stream]") {
     Ends ends;
     std::optional<error_code> result;
-    const auto sleep = [](Stream& stream, std::optional<error_code>& woken) -> Task<> {
-        woken = co_await stream.wait_parked();
-        if (!*woken) woken = co_await stream.more(0);
-    };
-    ends.start(sleep(*ends.stream, result));
+    ends.tasks.start(sleep(*ends.stream, result));
     ends.loop.poll();
     CHECK_FALSE(result);
     ends.say("good morning");
     ends.loop.run();
     CHECK(*result == error_code());
     CHECK(ends.stream->input() == "good morning");
-}
-
-SCENARIO("a signal resumes who waits, and may die while somebody does", "[task]") {
-    asio::io_context loop{1};
-    auto signal = std::make_unique<Signal>();
-    int steps = 0;
-    const auto wait_twice = [](Signal& awaited, int& count) -> Task<> {
-        co_await awaited.wait();
-        ++count;
-        co_await awaited.wait();
-        ++count;
-    };
-    asio::co_spawn(loop, wait_twice(*signal, steps), asio::detached);
-    loop.poll();
-    CHECK(signal->waited_for());
-    signal->notify();
-    CHECK(steps == 1);
-    CHECK(signal->waited_for());
-    signal.reset();  // the coroutine goes with its last handler
-    CHECK(steps == 1);
 }
