@@ -3,7 +3,6 @@
 #include <charconv>
 
 #include <boost/system/errc.hpp>
-#include <poll.h>
 
 #include "proxy/http1.hpp"
 #include "proxy/pipeline.hpp"
@@ -30,8 +29,8 @@ Connection::Connection(EventLoop& loop, const Listening& listening, Socket socke
     : loop_(loop),
       listening_(listening),
       peer_(std::move(peer)),
-      stream_(std::make_shared<Stream>(std::move(socket), listening.tls ? listening.tls->accept() : nullptr,
-                                       Buffer::client_size)),
+      stream_(std::make_shared<Stream>(loop.context, std::move(socket),
+                                       listening.tls ? listening.tls->accept() : nullptr, Buffer::client_size)),
       deadline_([this] { on_deadline(); }) {
     loop_.connections_->push_back(*this);
     loop_.metrics.connections_open.add();
@@ -77,8 +76,7 @@ void Connection::each_second() {
 /// Whether the client has closed while its request was worked on: then nobody waits for the answer.
 bool Connection::client_left() {
     if (!body_ || !body_->ended()) return false;  // reading the body will tell
-    pollfd socket{.fd = stream_->socket().native_handle(), .events = POLLRDHUP, .revents = 0};
-    return ::poll(&socket, 1, 0) > 0 && (socket.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+    return stream_->peer_closed();
 }
 
 // ---- reading requests -----------------------------------------------------------------------------------------------

@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <array>
 
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/defer.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <openssl/err.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace rotagate::proxy {
 namespace {
@@ -21,17 +22,20 @@ std::string& sealed() {
 
 }  // namespace
 
-Stream::Stream(Socket socket, tls::Ssl ssl, std::size_t buffer_size)
-    : socket_(std::move(socket)), ssl_(std::move(ssl)), input_(buffer_size) {
-    error_code ignored;  // a socket that cannot be set up fails at its first use, where that is handled
-    socket_.non_blocking(true, ignored);
+Stream::Stream(asio::io_context& loop, Socket socket, tls::Ssl ssl, std::size_t buffer_size)
+    : loop_(loop), poller_(asio::use_service<Poller>(loop)), ssl_(std::move(ssl)), input_(buffer_size) {
+    error_code ec;
+    socket.non_blocking(true, ec);
+    descriptor_ = socket.release();
+    if (!ec) ec = poller_.add(descriptor_, *this);
+    if (ec) read_error_ = write_error_ = ec;  // which is handled at the first use
     if (ssl_) {
         bio_.out = &sealed();
         tls::attach(ssl_.get(), bio_);
     }
 }
 
-Stream::~Stream() { close(); }
+Stream::~Stream() { release(); }
 
 Task<error_code> Stream::handshake() {
     while (!read_error_) {
@@ -87,30 +91,52 @@ Buffer Stream::detach_input(std::size_t size) {
     return next;
 }
 
-// Behind all that is ready now: what is waited for has hardly come in the very moment in which the question was sent,
-// and a read that finds nothing costs a system call.
+void Stream::on_events(std::uint32_t events) {
+    const bool closed = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    peer_closed_ |= closed;
+    readable_ |= closed || (events & EPOLLIN) != 0;
+    std::shared_ptr<Stream> self;
+    if (writable_.waited_for() && (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) {
+        self = shared_from_this();  // who waits may give up the stream
+        writable_.notify();
+    }
+    if (!readable_) return;
+    if (std::exchange(parked_, false)) return arrived_.notify();
+    if (reading_) read();
+}
+
 void Stream::start_read() {
     reading_ = true;
-    asio::defer(socket_.get_executor(), [self = shared_from_this()] { self->read(); });
+    if (!readable_) return;
+    // Behind all that is ready now, so that a peer who sends without end keeps nobody waiting.
+    asio::post(loop_, [self = shared_from_this()] {
+        if (self->reading_ && self->readable_) self->read();
+    });
 }
 
 void Stream::read() {
-    if (interrupted_ || read_error_) {  // meanwhile, by somebody who could not cancel what had not begun
+    if (descriptor_ < 0) return;
+    if (ssl_ && !cipher_) cipher_ = Buffer(Buffer::client_size);
+    if (!ssl_ && !make_room()) {
         reading_ = false;
         return arrived_.notify();
     }
-    if (ssl_ && !cipher_) cipher_ = Buffer(Buffer::client_size);
-    const auto room =
-        ssl_ ? asio::buffer(cipher_.data(), cipher_.size()) : asio::buffer(input_.data() + end_, input_.size() - end_);
-    socket_.async_read_some(room, [self = shared_from_this()](error_code ec, std::size_t n) { self->on_read(ec, n); });
+    char* const at = ssl_ ? cipher_.data() : input_.data() + end_;
+    const std::size_t room = ssl_ ? cipher_.size() : input_.size() - end_;
+    const ssize_t n = ::recv(descriptor_, at, room, 0);
+    if (n < 0 && errno == EINTR) return start_read();
+    // What fits was all there was. But the end is told once only, perhaps together with what came before it.
+    if (n < static_cast<ssize_t>(room)) readable_ = n >= 0 && peer_closed_;
+    if (n < 0 && errno == EAGAIN) return;
+    reading_ = false;
+    if (n < 0) return on_read(error_code(errno, boost::system::system_category()), 0);
+    on_read(n == 0 ? error_code(asio::error::eof) : error_code(), static_cast<std::size_t>(n));
 }
 
 void Stream::on_read(error_code ec, std::size_t n) {
-    reading_ = false;
     if (ec == asio::error::eof && ssl_ && !(SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN))
         ec = asio::ssl::error::stream_truncated;  // not told by the peer, so perhaps by somebody in between
-    // An aborted read is either interrupt(), after which the stream goes on, or abort(), which has left its reason.
-    if (ec && ec != asio::error::operation_aborted && !read_error_) read_error_ = ec;
+    if (ec && !read_error_) read_error_ = ec;
     if (ssl_) {
         bio_.in = {cipher_.data(), n};
     } else {
@@ -186,17 +212,12 @@ bool Stream::send_sealed() {
 }
 
 bool Stream::send_plain(std::initializer_list<std::string_view> pieces) {
-    std::array<asio::const_buffer, 4> buffers;
+    std::array<iovec, 4> vectors;
     std::size_t count = 0;
     for (const std::string_view piece : pieces)
-        if (!piece.empty()) buffers.at(count++) = asio::buffer(piece.data(), piece.size());
+        if (!piece.empty()) vectors.at(count++) = {const_cast<char*>(piece.data()), piece.size()};
     std::size_t sent = 0;
-    if (unsent_.empty() && !flushing_ && count > 0 && !write_error_) {
-        error_code ec;
-        // One buffer is a send(), which costs the kernel less than the sendmsg() of several.
-        sent = count == 1 ? socket_.write_some(buffers[0], ec) : socket_.write_some(buffers, ec);
-        if (ec && ec != asio::error::would_block && ec != asio::error::try_again) write_error_ = ec;
-    }
+    if (unsent_.empty() && !flushing_ && count > 0 && !write_error_) sent = write({vectors.data(), count});
     if (write_error_) return false;
     for (const std::string_view piece : pieces) {
         const std::size_t gone = std::min(sent, piece.size());
@@ -206,21 +227,38 @@ bool Stream::send_plain(std::initializer_list<std::string_view> pieces) {
     return unsent_.empty() && !flushing_;
 }
 
+/// Gives the socket what it takes now. Returns how many bytes; leaves an error in write_error_.
+std::size_t Stream::write(std::span<iovec> pieces) {
+    ssize_t n = 0;
+    do {
+        // One buffer is a send(), which costs the kernel less than the sendmsg() of several.
+        if (pieces.size() == 1) {
+            n = ::send(descriptor_, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
+        } else {
+            msghdr message{};
+            message.msg_iov = pieces.data();
+            message.msg_iovlen = pieces.size();
+            n = ::sendmsg(descriptor_, &message, MSG_NOSIGNAL);
+        }
+    } while (n < 0 && errno == EINTR);
+    if (n >= 0) return static_cast<std::size_t>(n);
+    if (errno != EAGAIN) write_error_ = error_code(errno, boost::system::system_category());
+    return 0;
+}
+
 Task<error_code> Stream::flush() {
     flushing_ = true;  // what is sent meanwhile goes behind this
     while (!unsent_.empty() && !write_error_) {
-        const std::string sending = std::exchange(unsent_, {});
+        std::string sending = std::exchange(unsent_, {});
         std::size_t sent = 0;
         while (sent < sending.size() && !write_error_) {
-            error_code ec;
-            Signal written;
-            socket_.async_write_some(asio::buffer(sending) + sent, [&](error_code error, std::size_t n) {
-                ec = error;
-                sent += n;
-                written.notify();
-            });
-            co_await written.wait();
-            if (ec && ec != asio::error::operation_aborted && !write_error_) write_error_ = ec;
+            iovec rest{.iov_base = sending.data() + sent, .iov_len = sending.size() - sent};
+            const std::size_t n = write({&rest, 1});
+            sent += n;
+            if (n > 0 || write_error_) continue;
+            // From here on, the poller tells every time that the socket takes something again, and at once if it does.
+            if (!std::exchange(writes_polled_, true)) poller_.add_writing(descriptor_, *this);
+            co_await writable_.wait();
         }
     }
     flushing_ = false;
@@ -245,27 +283,35 @@ Task<error_code> Stream::wait_parked() {
     }
     { Buffer gone = std::move(cipher_); }
     if (ssl_) SSL_free_buffers(ssl_.get());
-    error_code ec;
-    Signal readable;
-    socket_.async_wait(Socket::wait_read, [&](error_code error) {
-        ec = error;
-        readable.notify();
-    });
-    co_await readable.wait();
-    co_return read_error_ ? read_error_ : ec;
+    interrupted_ = false;
+    while (!readable_ && !read_error_ && !interrupted_) {
+        parked_ = true;
+        co_await arrived_.wait();
+    }
+    parked_ = false;
+    if (read_error_) co_return read_error_;
+    co_return interrupted_ ? error_code(asio::error::operation_aborted) : error_code();
 }
 
 void Stream::abort(error_code reason) {
     if (!read_error_) read_error_ = reason;
     if (!write_error_) write_error_ = reason;
-    error_code ignored;
-    socket_.cancel(ignored);
+    wake();
 }
 
 void Stream::interrupt() {
     interrupted_ = true;
-    error_code ignored;
-    socket_.cancel(ignored);
+    wake();
+}
+
+/// Has those who wait look again, but not inside of who calls.
+void Stream::wake() {
+    reading_ = false;
+    if (!arrived_.waited_for() && !writable_.waited_for()) return;
+    asio::post(loop_, [self = shared_from_this()] {
+        self->writable_.notify();
+        self->arrived_.notify();
+    });
 }
 
 void Stream::shutdown() {
@@ -274,13 +320,19 @@ void Stream::shutdown() {
         SSL_shutdown(ssl_.get());
         send_sealed();
     }
-    error_code ignored;
-    socket_.shutdown(Socket::shutdown_send, ignored);
+    if (descriptor_ >= 0) ::shutdown(descriptor_, SHUT_WR);
 }
 
 void Stream::close() {
-    error_code ignored;
-    socket_.close(ignored);
+    if (descriptor_ < 0) return;
+    release();
+    abort(asio::error::bad_descriptor);
+}
+
+void Stream::release() {
+    if (descriptor_ < 0) return;
+    poller_.remove(descriptor_, *this);
+    ::close(std::exchange(descriptor_, -1));
 }
 
 }  // namespace rotagate::proxy

@@ -2,13 +2,16 @@
 
 #include <initializer_list>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
+#include <sys/uio.h>
 
 #include "proxy/buffer.hpp"
+#include "proxy/poller.hpp"
 #include "proxy/task.hpp"
 #include "proxy/tls.hpp"
 
@@ -27,11 +30,12 @@ protected:
 
 /// A connected stream of bytes, plain or TLS, towards a client or an app. OpenSSL works between memory blocks; the
 /// socket is read and written with one system call for as many records as there are. One coroutine reads, one writes.
-class Stream : public std::enable_shared_from_this<Stream> {
+class Stream final : public std::enable_shared_from_this<Stream>, private Pollable {
 public:
+    /// @param socket       connected
     /// @param ssl          with its role set; null: plain
     /// @param buffer_size  of the input
-    Stream(Socket socket, tls::Ssl ssl, std::size_t buffer_size);
+    Stream(asio::io_context& loop, Socket socket, tls::Ssl ssl, std::size_t buffer_size);
     ~Stream();
 
     Task<error_code> handshake();
@@ -61,6 +65,9 @@ public:
     /// Gives the memory back while the peer is silent; waits until it is not.
     Task<error_code> wait_parked();
 
+    /// Whether the peer has closed its side, or is gone, which may be known before all is read that it sent.
+    bool peer_closed() const { return peer_closed_; }
+
     /// Ends all waiting, now and later, with this error.
     void abort(error_code reason);
     /// Ends a waiting more() with operation_aborted; the stream stays usable.
@@ -70,27 +77,37 @@ public:
     void close();
 
     SSL* ssl() const { return ssl_.get(); }
-    Socket& socket() { return socket_; }
 
 private:
+    void on_events(std::uint32_t events) override;
     void start_read();
     void read();
     void on_read(error_code ec, std::size_t n);
+    void wake();
+    void release();
     bool decrypt();
     bool make_room();
     void encrypt(std::initializer_list<std::string_view> pieces);
     bool send_sealed();
     bool send_plain(std::initializer_list<std::string_view> pieces);
+    std::size_t write(std::span<iovec> pieces);
 
-    Socket socket_;
+    asio::io_context& loop_;
+    Poller& poller_;
+    int descriptor_;  ///< -1: closed
     tls::Ssl ssl_;
     tls::MemoryBio bio_;
     Buffer input_, cipher_;
     std::size_t begin_ = 0, end_ = 0;
     std::string unsent_;
     error_code read_error_, write_error_;
-    bool reading_ = false, interrupted_ = false, flushing_ = false;
-    Signal arrived_;
+    bool readable_ = false;       ///< the descriptor may hold something
+    bool peer_closed_ = false;    ///< it holds at least the end
+    bool writes_polled_ = false;  ///< the poller tells when the descriptor takes something again
+    bool reading_ = false;        ///< somebody wants what arrives
+    bool parked_ = false;         ///< somebody wants to know that something arrived
+    bool interrupted_ = false, flushing_ = false;
+    Signal arrived_, writable_;
     StreamWatcher* watcher_ = nullptr;
 };
 

@@ -120,7 +120,7 @@ private:
 
 /// Lets one coroutine wait for a callback on the same event loop. An operation of Asio:
 ///     Signal done;
-///     socket.async_wait(Socket::wait_read, [&](error_code e) { ec = e; done.notify(); });
+///     timer.async_wait([&](error_code e) { ec = e; done.notify(); });
 ///     co_await done.wait();
 class Signal {
 public:

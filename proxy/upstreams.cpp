@@ -89,7 +89,7 @@ Task<session::Result<std::shared_ptr<Stream>>> Connector::connect(Deadlines& dea
         set_up(socket);
         tls::Ssl ssl = tls_ ? tls::connect(tls_, tls_name_) : nullptr;
         const bool secured = ssl != nullptr;
-        auto stream = std::make_shared<Stream>(std::move(socket), std::move(ssl), Buffer::upstream_size);
+        auto stream = std::make_shared<Stream>(loop_, std::move(socket), std::move(ssl), Buffer::upstream_size);
         if (secured) {
             Deadline shaking([&] { stream->abort(asio::error::timed_out); });
             deadlines.arm(shaking, timeout);

@@ -1,0 +1,72 @@
+#include "proxy/poller.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <boost/system/system_error.hpp>
+
+namespace rotagate::proxy {
+namespace {
+
+int make_epoll() {
+    const int descriptor = ::epoll_create1(EPOLL_CLOEXEC);
+    if (descriptor < 0) throw boost::system::system_error(errno, boost::system::system_category(), "epoll_create1");
+    return descriptor;
+}
+
+epoll_event interest(std::uint32_t events, Pollable& pollable) {
+    epoll_event event{};
+    event.events = events | EPOLLRDHUP | EPOLLET;
+    event.data.ptr = &pollable;
+    return event;
+}
+
+}  // namespace
+
+asio::execution_context::id Poller::id;
+
+Poller::Poller(asio::io_context& loop) : service(loop), epoll_(make_epoll()), descriptor_(loop, epoll_) { wait(); }
+
+Poller::~Poller() = default;
+
+void Poller::shutdown() {
+    error_code ignored;
+    descriptor_.close(ignored);
+}
+
+error_code Poller::add(int descriptor, Pollable& pollable) {
+    epoll_event event = interest(EPOLLIN, pollable);
+    if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event) == 0) return {};
+    return {errno, boost::system::system_category()};
+}
+
+void Poller::add_writing(int descriptor, Pollable& pollable) {
+    epoll_event event = interest(EPOLLIN | EPOLLOUT, pollable);
+    ::epoll_ctl(epoll_, EPOLL_CTL_MOD, descriptor, &event);  // of one that was added, this cannot fail
+}
+
+void Poller::remove(int descriptor, const Pollable& pollable) {
+    if (descriptor_.is_open()) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, descriptor, nullptr);
+    for (int i = next_; i < count_; ++i)
+        if (events_[i].data.ptr == &pollable) events_[i].data.ptr = nullptr;
+}
+
+void Poller::wait() {
+    descriptor_.async_wait(descriptor_.wait_read, [this](error_code ec) {
+        if (ec) return;
+        dispatch();
+        wait();
+    });
+}
+
+// What does not fit is told in the next turn, since wait() asks again whether there is more.
+void Poller::dispatch() {
+    count_ = std::max(0, ::epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), 0));
+    for (next_ = 0; next_ < count_;) {
+        const epoll_event& event = events_[next_++];
+        if (event.data.ptr) static_cast<Pollable*>(event.data.ptr)->on_events(event.events);
+    }
+    count_ = 0;
+}
+
+}  // namespace rotagate::proxy

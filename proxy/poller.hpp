@@ -1,0 +1,53 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include <boost/asio/execution_context.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <sys/epoll.h>
+
+#include "proxy/task.hpp"
+
+namespace rotagate::proxy {
+
+/// Has a descriptor that a Poller looks after.
+class Pollable {
+public:
+    /// @param events  EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR: each is told once when it begins to hold
+    virtual void on_events(std::uint32_t events) = 0;
+
+protected:
+    ~Pollable() = default;
+};
+
+/// Tells the streams of one event loop what their descriptors are ready for; asio::use_service<Poller>(loop) is the
+/// loop's. Asio's own readiness asks the descriptor before each wait, which costs a system call that finds nothing for
+/// nearly every read. Here an edge-triggered epoll, which Asio waits for as a whole, has them all.
+class Poller final : public asio::execution_context::service {
+public:
+    static asio::execution_context::id id;
+
+    explicit Poller(asio::io_context& loop);
+    ~Poller() override;
+
+    /// Looks after a descriptor for reading until remove(). Errors: the system's.
+    error_code add(int descriptor, Pollable& pollable);
+    /// Looks after one that was added for writing too.
+    void add_writing(int descriptor, Pollable& pollable);
+    /// The pollable hears of nothing more. The descriptor may then be closed.
+    void remove(int descriptor, const Pollable& pollable);
+
+private:
+    void shutdown() override;
+    void wait();
+    void dispatch();
+
+    int epoll_;
+    asio::posix::basic_stream_descriptor<Executor> descriptor_;
+    std::array<epoll_event, 256> events_;
+    int next_ = 0, count_ = 0;  // of events_, while they are told
+};
+
+}  // namespace rotagate::proxy
