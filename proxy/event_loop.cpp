@@ -138,11 +138,16 @@ void EventLoop::drain() {
 }
 
 RequestId EventLoop::request_id() {
-    static constexpr char digits[] = "0123456789abcdef";
+    static constexpr auto hex = [] {
+        constexpr char digits[] = "0123456789abcdef";
+        std::array<std::array<char, 2>, 256> table{};
+        for (unsigned byte = 0; byte < table.size(); ++byte) table[byte] = {digits[byte >> 4U], digits[byte & 15U]};
+        return table;
+    }();
     RequestId id;
-    for (unsigned half = 0; half < 2; ++half) {
+    for (std::size_t at = 0; at < id.size(); at += 16) {
         std::uint64_t bits = random_();
-        for (unsigned i = 0; i < 16; ++i, bits >>= 4U) id[16 * half + i] = digits[bits & 15U];
+        for (std::size_t i = 0; i < 16; i += 2, bits >>= 8U) std::memcpy(&id[at + i], hex[bits & 255U].data(), 2);
     }
     return id;
 }
