@@ -47,7 +47,7 @@ private:
     int epoll_;
     asio::posix::basic_stream_descriptor<Executor> descriptor_;
     std::array<epoll_event, 256> events_;
-    int next_ = 0, count_ = 0;  // of events_, while they are told
+    int count_ = 0, told_ = 0;  // of events_, while they are told
 };
 
 }  // namespace rotagate::proxy
