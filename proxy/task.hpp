@@ -84,8 +84,8 @@ public:
     }
 
     bool await_ready() const noexcept { return false; }
-    /// A task that ends at once costs the awaiting one no suspension, and no stack: not every compiler makes the resumption
-    /// of one coroutine by another a jump, GCC with sanitizers does not.
+    /// A task that ends at once costs the awaiting one no suspension, and no stack: not every compiler makes the
+    /// resumption of one coroutine by another a jump, GCC with sanitizers does not.
     bool await_suspend(std::coroutine_handle<> awaiting) {
         frame_.resume();
         if (frame_.done()) return false;
