@@ -32,7 +32,7 @@ struct TaskPromise : PooledFrame {
         bool await_ready() const noexcept { return false; }
         template <class Promise>
         void await_suspend(std::coroutine_handle<Promise> ended) const noexcept {
-            if (const auto awaiting = ended.promise().awaiting) awaiting.resume();  // which may destroy the ended one
+            if (const auto next = ended.promise().awaiting) next.resume();  // which may destroy the ended one
         }
         void await_resume() const noexcept {}
     };

@@ -26,10 +26,17 @@ def rotagate(*arguments, patience: float = PATIENCE, **options) -> subprocess.Co
     return subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=patience, **options)
 
 
+_handed_out: set[int] = set()
+
+
 def free_port() -> int:
-    """A port below the range that the system hands out, so that nobody takes it before the gateway does."""
+    """A port below the range that the system hands out, so that nobody takes it before the gateway does. No port comes
+    twice: one that a test wants to be dead must not become a listener's."""
     while True:
         port = random.randrange(20000, 32000)
+        if port in _handed_out:
+            continue
+        _handed_out.add(port)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
