@@ -111,7 +111,8 @@ Task<std::optional<Answer>> admit(EventLoop& loop, Exchange& x) {
     loop.metrics.store_calls.add();
     const auto asked = std::chrono::steady_clock::now();
     Pending<session::Session> presented;
-    loop.store.present(*opened.cookie, x.route->activity, presented.completion());
+    const session::Presentation wanted{.renew = x.route->activity, .with_data = x.route->session_data};
+    loop.store.present(*opened.cookie, wanted, presented.completion());
     if (!presented.ready()) co_await presented.wait();
     x.admitted = std::chrono::steady_clock::now();
     x.record.store_duration = std::chrono::duration_cast<std::chrono::microseconds>(x.admitted - asked);

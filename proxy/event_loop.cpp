@@ -35,9 +35,10 @@ std::shared_ptr<Site> make_site(const config::Config& settings,
 
 }  // namespace
 
-EventLoop::EventLoop(Shared& its_shared, session::SessionStore& its_store, LoopMetrics& its_metrics)
+EventLoop::EventLoop(Shared& its_shared, session::SessionStores& stores, LoopMetrics& its_metrics)
     : shared(its_shared),
-      store(its_store),
+      own_store(stores.on(context)),
+      store(*own_store),
       sealer(its_shared.keys),
       metrics(its_metrics),
       connections_(std::make_unique<Connections>()),

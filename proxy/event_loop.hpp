@@ -16,7 +16,7 @@
 #include "proxy/site.hpp"
 #include "proxy/tls.hpp"
 #include "session/cookie.hpp"
-#include "session/store.hpp"
+#include "session/stores.hpp"
 
 namespace rotagate::proxy {
 
@@ -44,7 +44,7 @@ struct Listening {
 /// One thread's event loop and everything that is its own: nothing on the data path is shared with another.
 class EventLoop {
 public:
-    EventLoop(Shared& shared, session::SessionStore& store, LoopMetrics& metrics);
+    EventLoop(Shared& shared, session::SessionStores& stores, LoopMetrics& metrics);
     ~EventLoop();
 
     /// Binds an address; all loops share it by SO_REUSEPORT. @return the port, which the system chose where it was 0
@@ -63,6 +63,7 @@ public:
     asio::io_context context{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};
     Deadlines deadlines;
     Shared& shared;
+    const std::shared_ptr<session::SessionStore> own_store;
     session::SessionStore& store;
     session::CookieSealer sealer;
     LoopMetrics& metrics;

@@ -12,7 +12,7 @@
 #include "proxy/admin.hpp"
 #include "proxy/event_loop.hpp"
 #include "proxy/health.hpp"
-#include "session/memory_store.hpp"
+#include "session/stores.hpp"
 
 namespace rotagate::proxy {
 namespace {
@@ -62,11 +62,12 @@ struct Server::Impl {
     Metrics metrics;
     LoopMetrics& control_metrics = metrics.add_loop();
     Shared shared{config, read_keys(config.session.cookie), make_health(config.upstreams), access_log, security_log};
-    session::MemoryStore store{
-        config.session, {}, [this](const session::SessionId& id, session::Expiry why) { expired(id, why); }};
 
     // The main thread's own loop: signals, admin address, health checks, housekeeping.
     asio::io_context control{1};
+    std::unique_ptr<session::SessionStores> stores = session::open_stores(
+        config.session, control, [this](const session::SessionId& id, session::Expiry why) { expired(id, why); });
+    std::shared_ptr<session::SessionStore> store = stores->on(control);
     Deadlines deadlines;
     asio::signal_set signals{control, SIGTERM, SIGINT};
     asio::steady_timer ticker{control};
@@ -80,16 +81,17 @@ struct Server::Impl {
 
 Server::Impl::Impl(config::Config settings) : config(std::move(settings)) {
     std::signal(SIGPIPE, SIG_IGN);  // a peer that closed is an error code, not the end of the process
-    metrics.add_gauge("rotagate_sessions", "Sessions in the store",
-                      [this] { return static_cast<double>(store.size()); });
+    if (stores->size())
+        metrics.add_gauge("rotagate_sessions", "Sessions in the store",
+                          [this] { return static_cast<double>(*stores->size()); });
     const unsigned threads = config.threads > 0 ? config.threads : std::max(1U, std::thread::hardware_concurrency());
     for (unsigned i = 0; i < threads; ++i)
-        loops.push_back(std::make_unique<EventLoop>(shared, store, metrics.add_loop()));
+        loops.push_back(std::make_unique<EventLoop>(shared, *stores, metrics.add_loop()));
     listen();
     health = std::make_unique<HealthChecks>(control, config.upstreams, shared.health, deadlines);
     if (config.admin) {
         admin = std::make_unique<Admin>(control, *config.admin,
-                                        AdminParts{.store = store,
+                                        AdminParts{.store = *store,
                                                    .metrics = metrics,
                                                    .loop_metrics = control_metrics,
                                                    .security_log = security_log,
@@ -149,7 +151,7 @@ void Server::Impl::on_signal(int signal) {
 void Server::Impl::housekeeping() {
     deadlines.tick(std::chrono::steady_clock::now());
     if (++ticks % (std::chrono::seconds(1) / Deadlines::tick_length) == 0) {
-        store.sweep();
+        stores->sweep();
         access_log.flush();
     }
     ticker.expires_after(Deadlines::tick_length);

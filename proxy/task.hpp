@@ -149,7 +149,7 @@ private:
 
 /// The result of a call that ends with a session::Completion, at once or later:
 ///     Pending<Session> presented;
-///     store.present(cookie, true, presented.completion());
+///     store.present(cookie, wanted, presented.completion());
 ///     if (!presented.ready()) co_await presented.wait();
 /// The check spares the usual case, a store that answers at once, a coroutine.
 template <class T>

@@ -113,9 +113,9 @@ void MemoryStore::start(NewSession request, Completion<Started> done) {
     done(std::move(started));
 }
 
-void MemoryStore::present(const SessionCookie& cookie, bool renew, Completion<Session> done) {
+void MemoryStore::present(const SessionCookie& cookie, Presentation wanted, Completion<Session> done) {
     done(impl_->in_shard_of(cookie.id,
-                            [&](MemoryShard& shard, Millis now) { return shard.present(cookie, renew, now); }));
+                            [&](MemoryShard& shard, Millis now) { return shard.present(cookie, wanted.renew, now); }));
 }
 
 void MemoryStore::issue(const SessionId& id, Millis minted, Completion<> done) {

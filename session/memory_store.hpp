@@ -19,7 +19,7 @@ public:
 
     Millis now() const override;
     void start(NewSession request, Completion<Started> done) override;
-    void present(const SessionCookie& cookie, bool renew, Completion<Session> done) override;
+    void present(const SessionCookie& cookie, Presentation wanted, Completion<Session> done) override;
     void issue(const SessionId& id, Millis minted, Completion<> done) override;
     void check(const SessionId& id, Completion<> done) override;
     bool known_ended(const SessionId& id) const override;

@@ -56,7 +56,7 @@ struct Session {
     Millis expires{};                           ///< when it ends unless it is renewed; also the cookie's expiry
     Millis last_seen{};                         ///< the latest request
     bool permanent = false;                     ///< it has the permanent lifetime
-    std::shared_ptr<const std::string> data{};  ///< the app's JSON object; null: none was set
+    std::shared_ptr<const std::string> data{};  ///< the app's JSON object; null: none was set, or none was wanted
     std::string client{};                       ///< the address that started it
     bool replay_reported = false;               ///< a replay that on_replay: report lets pass; log it
 };

@@ -24,6 +24,12 @@ struct NewSession {
     std::optional<SessionId> replaces{};  ///< the session that the request carried: ended in the same step
 };
 
+/// What a request wants of its session.
+struct Presentation {
+    bool renew = true;       ///< false: the idle timeout is not renewed (`activity: false`)
+    bool with_data = false;  ///< the answer shall have the app's data
+};
+
 /// What a login did.
 struct Started {
     Session session{};
@@ -56,10 +62,10 @@ public:
     /// Errors: user_invalid, data_invalid.
     virtual void start(NewSession request, Completion<Started> done) = 0;
 
-    /// Validates, advances the rotation and renews the TTL, in one atomic operation.
-    /// @param renew  false: the idle timeout is not renewed (`activity: false`)
+    /// Validates, advances the rotation and renews the TTL, in one atomic operation. The answer need not have what only
+    /// listings tell: the client's address.
     /// Errors: unknown, replaced, replayed (now destroyed, with all of the user's sessions under on_replay: end_user).
-    virtual void present(const SessionCookie& cookie, bool renew, Completion<Session> done) = 0;
+    virtual void present(const SessionCookie& cookie, Presentation wanted, Completion<Session> done) = 0;
 
     /// rotation.strict only: applies the rule for a presentation to a mint time that is about to be issued.
     /// Errors: unknown.

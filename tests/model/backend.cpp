@@ -64,7 +64,7 @@ public:
         if (!(opened.id == cookie.id) || opened.minted != cookie.minted)
             throw std::logic_error("another cookie opened");
         auto outcome = Outcome::valid;
-        store_.present(opened, true, [&](const session::Result<session::Session>& result) {
+        store_.present(opened, {}, [&](const session::Result<session::Session>& result) {
             if (result.has_value()) return;
             if (result.error() == SessionErrc::replayed) outcome = Outcome::replayed;
             if (result.error() == SessionErrc::replaced) outcome = Outcome::replaced;

@@ -49,7 +49,7 @@ Session start(MemoryStore& store, NewSession request) {
 
 Result<Session> present(MemoryStore& store, const SessionCookie& cookie) {
     Result<Session> result = SessionErrc::unavailable;
-    store.present(cookie, true, [&](Result<Session> session) { result = std::move(session); });
+    store.present(cookie, {}, [&](Result<Session> session) { result = std::move(session); });
     return result;
 }
 

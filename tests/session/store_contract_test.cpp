@@ -33,7 +33,8 @@ Result<Started> StoreCaller::try_start(NewSession request) {
 }
 
 Result<Session> StoreCaller::present(const SessionCookie& cookie, bool renew) {
-    return wait_for<Session>([&](auto done) { store_.present(cookie, renew, done); });
+    const Presentation wanted{.renew = renew, .with_data = true};
+    return wait_for<Session>([&](auto done) { store_.present(cookie, wanted, done); });
 }
 
 Result<> StoreCaller::issue(const SessionId& id, Millis minted) {
