@@ -82,9 +82,24 @@ struct Rotation {
     bool strict = false;   ///< a cookie is superseded when its successor is issued, not when that is presented
 };
 
+/// Sessions in Redis, for several gateways.
+struct Redis {
+    enum class Kind { server, sentinel, cluster };
+    Kind kind = Kind::server;
+    std::vector<Address> servers;  ///< the server itself; or the sentinels that know it; or some nodes of the cluster
+    bool tls = false;              ///< verified
+    std::string user;              ///< of the access control list; empty: the default user
+    std::string password;          ///< empty: none
+    unsigned database = 0;
+    std::string master;        ///< the name by which sentinels know the server
+    unsigned replicas = 0;     ///< that must confirm a login or a revocation before it counts
+    std::filesystem::path ca;  ///< PEM; empty: the system's authorities
+};
+
 struct Session {
-    std::string store = "memory";
-    Duration store_timeout = 1s;  ///< a store that answers later counts as unavailable
+    std::string store = "memory";  ///< as it may be shown: without a password
+    std::optional<Redis> redis;    ///< present: that is where sessions are
+    Duration store_timeout = 1s;   ///< a store that answers later counts as unavailable
     Cookie cookie;
     Duration idle_timeout = 60min;          ///< a session without a request ends after this
     Duration permanent_timeout = 31 * 24h;  ///< the same for sessions that were started as permanent

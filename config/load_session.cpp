@@ -4,22 +4,46 @@
 
 #include "config/http_forms.hpp"
 #include "config/sections.hpp"
+#include "config/store_url.hpp"
 #include "config/units.hpp"
 
 namespace rotagate::config {
 namespace {
 
-Parsed<std::string> store(std::string_view text) {
-    constexpr std::array<std::string_view, 6> later{"lmdb:",         "redis://",          "rediss://",
-                                                    "redis+unix://", "redis+sentinel://", "redis+cluster://"};
-    if (text == "memory") return std::string(text);
-    const bool known = std::any_of(later.begin(), later.end(), [&](std::string_view scheme) {
-        return text.starts_with(scheme) && text.size() > scheme.size();
-    });
-    return known ? Refusal{"is not available in this version; use memory"}
-                 : Refusal{
-                       "is not a store; write memory, lmdb:/PATH, redis://, rediss://, redis+unix://, "
-                       "redis+sentinel:// or redis+cluster://"};
+/// What `store` says, taken apart.
+struct Store {
+    std::string text;
+    std::optional<Redis> redis;
+};
+
+Parsed<Store> store(std::string_view text) {
+    if (text == "memory") return Store{std::string(text), std::nullopt};
+    if (is_redis_url(text)) {
+        auto redis = redis_url(text);
+        if (const auto* refusal = std::get_if<Refusal>(&redis)) return *refusal;
+        return Store{without_credentials(text), std::get<Redis>(std::move(redis))};
+    }
+    if (text.starts_with("lmdb:") && text.size() > 5) return Refusal{"is not available in this version; use memory"};
+    return Refusal{
+        "is not a store; write memory, lmdb:/PATH, redis://, rediss://, redis+unix://, "
+        "redis+sentinel:// or redis+cluster://"};
+}
+
+/// The store, and what only one in Redis has.
+void read_store(Reader& yaml, Session& session, const Files& files) {
+    Store read{session.store, std::nullopt};
+    yaml.read("store", read, store);
+    session.store = std::move(read.text);
+    session.redis = std::move(read.redis);
+    auto settings = yaml.map("redis");
+    if (!settings) return;
+    if (!session.redis) return yaml.error("redis", "belongs to a store in Redis; remove it, or write store: redis://…");
+    Redis& redis = *session.redis;
+    settings->read("replicas", redis.replicas, count(0, 16));
+    if (std::string ca; settings->read("ca", ca, files.readable())) redis.ca = ca;
+    if (settings->has("ca") && !redis.tls)
+        settings->warning("ca", "verifies TLS, but this store is spoken to in plain text; write store: rediss://…");
+    settings->reject_unknown();
 }
 
 void check_key_files(Reader& yaml, const Cookie& cookie) {
@@ -76,9 +100,7 @@ void check_lifetimes(Reader& yaml, const Session& session) {
 
 Session read_session(Reader yaml, const Files& files) {
     Session session;
-    yaml.read("store", session.store, store);
-    if (yaml.has("redis"))
-        yaml.error("redis", "comes with the Redis store, which is not available in this version; remove it");
+    read_store(yaml, session, files);
     yaml.read("store_timeout", session.store_timeout, between(10ms, 60s));
     session.cookie = read_cookie(yaml.map_or_empty("cookie"), files);
     yaml.read("idle_timeout", session.idle_timeout, at_least(1s));

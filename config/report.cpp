@@ -30,14 +30,6 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     return row.back();
 }
 
-std::string without_secrets(std::string_view value) {
-    const auto at = value.rfind('@');
-    if (at == std::string_view::npos) return std::string(value);
-    const auto scheme = value.substr(0, at).find("://");
-    const auto shown = scheme == std::string_view::npos ? 0 : scheme + 3;
-    return std::string(value.substr(0, shown)) + "***" + std::string(value.substr(at));
-}
-
 }  // namespace
 
 std::string Issue::text() const {
@@ -57,9 +49,17 @@ void Report::warning(Position at, std::string message) {
 std::vector<Issue> Report::errors() const { return by_line(errors_); }
 std::vector<Issue> Report::warnings() const { return by_line(warnings_); }
 
+std::string without_credentials(std::string_view value) {
+    const auto at = value.rfind('@');
+    if (at == std::string_view::npos) return std::string(value);
+    const auto scheme = value.substr(0, at).find("://");
+    const auto shown = scheme == std::string_view::npos ? 0 : scheme + 3;
+    return std::string(value.substr(0, shown)) + "***" + std::string(value.substr(at));
+}
+
 std::string in_quotes(std::string_view value) {
     constexpr std::size_t longest = 60;
-    std::string shown = without_secrets(value);
+    std::string shown = without_credentials(value);
     if (shown.size() > longest) {
         std::size_t end = longest;
         while (end > 0 && (static_cast<unsigned char>(shown[end]) & 0xC0) == 0x80) --end;

@@ -40,8 +40,11 @@ private:
     std::vector<Issue> warnings_;
 };
 
-/// A value as messages show it: in quotes, printable, at most 60 bytes, and without what may be a password: what stands
-/// before an "@" is shown as "***", but for a scheme such as "redis://".
+/// A value without what may be a password: what stands before an "@" becomes "***", but for a scheme such as
+/// "redis://".
+std::string without_credentials(std::string_view value);
+
+/// A value as messages show it: in quotes, printable, at most 60 bytes, and without_credentials().
 std::string in_quotes(std::string_view value);
 
 /// "a, b and c", for the conjunction "and".

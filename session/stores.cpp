@@ -1,6 +1,7 @@
 #include "session/stores.hpp"
 
 #include "session/memory_store.hpp"
+#include "session/redis_store.hpp"
 
 namespace rotagate::session {
 namespace {
@@ -19,10 +20,33 @@ private:
     std::shared_ptr<MemoryStore> store_;
 };
 
+/// A store with connections of its own for each event loop, and one on the control loop that also looks after the rest.
+class RedisStores final : public SessionStores {
+public:
+    RedisStores(const config::Session& settings, boost::asio::io_context& control, ExpiryListener on_expiry)
+        : shared_(settings), control_(control) {
+        shared_.on_expiry = std::move(on_expiry);
+        own_ = std::make_shared<RedisStore>(control, shared_);
+        own_->listen();
+    }
+
+    std::shared_ptr<SessionStore> on(boost::asio::io_context& loop) override {
+        return &loop == &control_ ? own_ : std::make_shared<RedisStore>(loop, shared_);
+    }
+    void sweep() override { own_->sweep(); }
+    std::optional<std::size_t> size() const override { return std::nullopt; }
+
+private:
+    RedisShared shared_;
+    boost::asio::io_context& control_;
+    std::shared_ptr<RedisStore> own_;
+};
+
 }  // namespace
 
-std::unique_ptr<SessionStores> open_stores(const config::Session& settings, boost::asio::io_context&,
+std::unique_ptr<SessionStores> open_stores(const config::Session& settings, boost::asio::io_context& control,
                                            ExpiryListener on_expiry) {
+    if (settings.redis) return std::make_unique<RedisStores>(settings, control, std::move(on_expiry));
     return std::make_unique<MemoryStores>(settings, std::move(on_expiry));
 }
 

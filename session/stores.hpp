@@ -24,8 +24,8 @@ public:
 /// Opens the store of `session.store`.
 /// @param control    runs what belongs to no event loop in particular
 /// @param on_expiry  hears of sessions that expire; called on `control`'s thread
-/// Throws std::runtime_error, with what is wrong and the cure, where the store cannot be opened at all. A remote one that
-/// does not answer is no error: it may come back.
+/// Throws std::runtime_error, with what is wrong and the cure, where the store cannot be opened at all. A remote one
+/// that does not answer is no error: it may come back.
 std::unique_ptr<SessionStores> open_stores(const config::Session& settings, boost::asio::io_context& control,
                                            ExpiryListener on_expiry);
 

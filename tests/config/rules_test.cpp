@@ -42,15 +42,20 @@ SCENARIO("listeners that cannot work are refused", "[config][rules]") {
     CHECK(errors("listen: [{ address: 127.0.0.1:0 }, { address: 127.0.0.1:0 }]\n").empty());
 }
 
-SCENARIO("stores that are not there yet say so, and keep their passwords", "[config][rules]") {
-    const std::string later = " is not available in this version; use memory";
+SCENARIO("stores that cannot be meant are refused, and keep their passwords", "[config][rules]") {
+    const std::string like = " cannot be read; write it like ";
+    const std::string who = ", with USER:PASSWORD@ after the // where the server asks for them";
     const Mistake mistakes[] = {
-        {"lmdb:/var/lib/rotagate/sessions", "'lmdb:/var/lib/rotagate/sessions'" + later},
-        {"redis://user:secret@db:6379/0", "'redis://***@db:6379/0'" + later},
-        {"rediss://:sec/ret@x@db:6379", "'rediss://***@db:6379'" + later},
-        {"redis+unix:///run/redis.sock", "'redis+unix:///run/redis.sock'" + later},
-        {"redis+sentinel://h1:26379,h2:26379/mymaster", "'redis+sentinel://h1:26379,h2:26379/mymaster'" + later},
-        {"redis+cluster://h1:6379", "'redis+cluster://h1:6379'" + later},
+        {"lmdb:/var/lib/rotagate/sessions",
+         "'lmdb:/var/lib/rotagate/sessions' is not available in this version; use memory"},
+        {"redis://user:secret@db", "'redis://***@db'" + like + "redis://127.0.0.1:6379/0" + who},
+        {"redis://db:6379/x", "'redis://db:6379/x'" + like + "redis://127.0.0.1:6379/0" + who},
+        {"redis://h1:6379,h2:6379", "'redis://h1:6379,h2:6379'" + like + "redis://127.0.0.1:6379/0" + who},
+        {"rediss://:%zz@db:6379", "'rediss://***@db:6379'" + like + "rediss://redis.internal:6379/0" + who},
+        {"redis+unix://run/redis.sock", "'redis+unix://run/redis.sock'" + like + "redis+unix:///run/redis.sock" + who},
+        {"redis+sentinel://h1:26379",
+         "'redis+sentinel://h1:26379'" + like + "redis+sentinel://h1:26379,h2:26379/mymaster" + who},
+        {"redis+cluster://h1:6379/1", "'redis+cluster://h1:6379/1'" + like + "redis+cluster://h1:6379,h2:6379" + who},
     };
     for (const auto& [text, message] : mistakes)
         CHECK(errors(with("session: { store: \"", text, "\" }\n")) ==
@@ -64,8 +69,7 @@ SCENARIO("stores that are not there yet say so, and keep their passwords", "[con
                 "redis+cluster://"});
     CHECK(
         errors(base + "session: { redis: { replicas: 1 } }\n") ==
-        Lines{"rotagate.yaml:5:19: session.redis: comes with the Redis store, which is not available in this version; "
-              "remove it"});
+        Lines{"rotagate.yaml:5:19: session.redis: belongs to a store in Redis; remove it, or write store: redis://…"});
 }
 
 SCENARIO("cookies that browsers would refuse are refused", "[config][rules]") {

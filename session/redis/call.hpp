@@ -1,0 +1,41 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <boost/intrusive/list.hpp>
+
+#include "session/error.hpp"
+#include "session/redis/reply.hpp"
+
+namespace rotagate::session::redis {
+
+struct Script;
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+/// One command to a Redis, until it is answered. It can be repeated without harm: after a lost connection nobody knows
+/// whether it was carried out.
+struct Call : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>,
+              std::enable_shared_from_this<Call> {
+    std::string wire;                ///< the command in Redis' protocol
+    unsigned slot = 0;               ///< of its keys
+    const Script* script = nullptr;  ///< that it runs; to be loaded where the server has forgotten it
+    /// Goes over the connection for writes that replicas have to confirm: a WAIT there speaks of those before it.
+    bool confirming = false;
+    std::uint64_t only_over = 0;  ///< only this connection will do, by its number; 0: any
+    /// Called once; empty: nobody waits any more. The reply is there during the call only.
+    /// Errors: unavailable.
+    std::function<void(Result<Reply>)> done;
+
+    // What the client keeps of it.
+    SteadyTime deadline;
+    SteadyTime sent_at;
+    SteadyTime again_at;              ///< when it is tried again
+    std::uint64_t answered_over = 0;  ///< the connection that it was answered over
+};
+using CallPtr = std::shared_ptr<Call>;
+
+}  // namespace rotagate::session::redis

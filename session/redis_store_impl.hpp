@@ -1,0 +1,80 @@
+#pragma once
+
+#include <map>
+
+#include "session/redis/slots.hpp"
+#include "session/redis_store.hpp"
+
+/// Inside of the Redis store: redis_store.cpp has what requests ask for, redis_walks.cpp what operators do.
+namespace rotagate::session {
+
+/// The keys of one session.
+struct RedisKeys {
+    explicit RedisKeys(const SessionId& id);
+
+    unsigned slot;
+    std::string session;            ///< "s:{USER}.ID"
+    std::string index, due, users;  ///< of the slot: "i:{TAG}", "d:{TAG}", "n:{TAG}"
+    std::string replaced_mark;      ///< "x:{USER}.ID"
+};
+
+/// The keys of a slot's index.
+struct IndexKeys {
+    explicit IndexKeys(unsigned slot);
+    std::string index, due, users;
+};
+
+/// A range of ids in the index of one slot, in the words of ZRANGEBYLEX.
+struct IdRange {
+    unsigned slot = 0;
+    std::string from = "-", to = "+";
+    bool outside_orgs = false;  ///< only ids without an organization
+};
+
+struct RedisStore::Impl {
+    using Answer = std::function<void(Result<redis::Reply>)>;
+
+    Impl(boost::asio::io_context& loop, RedisShared& shared);
+
+    // What requests ask for.
+    redis::CallPtr call_for(unsigned slot, const redis::Script& script, std::initializer_list<std::string_view> keys,
+                            std::initializer_list<std::string_view> arguments);
+    /// Sends it, and listens to the time in the answer, which stands at this place.
+    void ask(redis::CallPtr call, std::size_t time_at, Answer done);
+    void presented(const SessionId& id, redis::Reply reply, Completion<Session>& done);
+    void tell_whether_replaced(const SessionId& id, Completion<Session> done);
+    void started(Session session, NewSession request, redis::CallPtr call, redis::Reply reply,
+                 Completion<Started> done);
+    void end_replaced_elsewhere(Started started, const SessionId& old, Completion<Started> done);
+    redis::CallPtr end_call(const SessionId& id, bool mark_replaced);
+    void end(const SessionId& id, bool mark_replaced, Completion<bool> done);
+    /// Waits until replicas have what was written by a call.
+    void confirm(const redis::Call& call, Completion<> done);
+    void there(redis::CallPtr call, Completion<> done);
+    bool confirms() const { return shared.deployment.settings.replicas > 0; }
+    void heard_of_end(std::string_view ids);
+
+    // What operators do.
+    struct Walk;
+    struct Listing;
+    void walk(std::shared_ptr<Walk> walk);
+    void visit(const std::shared_ptr<Walk>& walk, IdRange range);
+    void visited(const std::shared_ptr<Walk>& walk, IdRange range, const redis::CallPtr& call,
+                 Result<redis::Reply> reply);
+    void finish(const std::shared_ptr<Walk>& walk);
+    void ranges_of(const Selection& selection, Completion<std::vector<IdRange>> done);
+    void count(std::vector<IdRange> slots, Completion<std::map<std::string, std::size_t>> done);
+    void end_ranges(std::vector<IdRange> ranges, Completion<std::vector<SessionId>> done);
+    void list_some(const std::shared_ptr<Listing>& listing);
+    void expired(redis::Reply ids);
+
+    boost::asio::io_context& loop;
+    RedisShared& shared;
+    redis::StoreClock clock;
+    redis::Client client;
+    unsigned swept = 0;
+    bool sweeping = false, listening = false;
+    std::optional<redis::Subscription> endings;
+};
+
+}  // namespace rotagate::session
