@@ -33,13 +33,15 @@ class Sample:
     rate: float         # requests per second
     p50_us: int
     p99_us: int
+    redis_us: float | None = None  # of the Redis that it asks, per request
 
 
 def all_peers(build: pathlib.Path) -> dict[str, peers.Peer]:
     return {peer.name: peer for peer in (
         peers.Peer("nginx", "nginx.conf", ["nginx", "-c", "{config}"]),
         peers.Peer("haproxy", "haproxy.cfg", ["haproxy", "-db", "-q", "-f", "{config}"]),
-        peers.Peer("rotagate", "rotagate.yaml", [build / "rotagate", "run", "--config", "{config}"]),
+        peers.Peer("rotagate", "rotagate.yaml", [build / "rotagate", "run", "--config", "{config}"], "memory"),
+        peers.Peer("rotagate-redis", "rotagate.yaml", [build / "rotagate", "run", "--config", "{config}"], "redis"),
     )}
 
 
@@ -78,42 +80,47 @@ def load(port: int, cookie: str, size: int, seconds: int) -> dict:
 def measure(peer: peers.Peer, padding: str, size: int, seconds: int) -> Sample:
     """One turn of a peer. Those without a session get `padding` for a cookie, so that all requests are equally long."""
     def new_cookie() -> str:
-        return log_in(peer.port) if peer.name == "rotagate" else padding
+        return log_in(peer.port) if peer.store else padding
 
     load(peer.port, new_cookie(), size, 1)
     cookie = new_cookie()
-    before = peers.cpu_seconds(peer.process.pid)
+    measured = [process for process in (peer.process, peer.redis) if process]
+    before = [peers.cpu_seconds(process.pid) for process in measured]
     counts = load(peer.port, cookie, size, seconds)
-    used = peers.cpu_seconds(peer.process.pid) - before
-    return Sample(used * 1e6 / counts["requests"], counts["requests"] / counts["seconds"],
-                  counts["p50_us"], counts["p99_us"])
+    used = [(peers.cpu_seconds(process.pid) - start) * 1e6 / counts["requests"]
+            for process, start in zip(measured, before)]
+    return Sample(used[0], counts["requests"] / counts["seconds"], counts["p50_us"], counts["p99_us"],
+                  used[1] if peer.redis else None)
 
 
 def run_rounds(chosen: list[peers.Peer], rounds: int, size: int, seconds: int) -> dict[str, list[Sample]]:
     samples = {peer.name: [] for peer in chosen}
-    lengths = [len(log_in(peer.port)) for peer in chosen if peer.name == "rotagate"]
+    lengths = [len(log_in(peer.port)) for peer in chosen if peer.store]
     padding = "__Host-session=".ljust(lengths[0] if lengths else 150, "x")
     for number in range(rounds):
         turn = number % len(chosen)
         for peer in chosen[turn:] + chosen[:turn]:
             sample = measure(peer, padding, size, seconds)
             samples[peer.name].append(sample)
-            print(f"round {number + 1}  {peer.name:9} {sample.cpu_us:6.1f} µs/request  {sample.rate:7.0f} requests/s",
-                  flush=True)
+            redis = f"  Redis {sample.redis_us:4.1f} µs/request" if peer.redis else ""
+            print(f"round {number + 1}  {peer.name:14} {sample.cpu_us:6.1f} µs/request  {sample.rate:7.0f} requests/s"
+                  + redis, flush=True)
     return samples
 
 
 def table(samples: dict[str, list[Sample]]) -> str:
-    lines = ["| | CPU µs/request, median (least to most) | to nginx, median (least to most) | requests/s | p50 µs | p99 µs |",
-             "| --- | --- | --- | --- | --- | --- |"]
+    lines = ["| | CPU µs/request, median (least to most) | to nginx, median (least to most) | Redis, µs/request "
+             "| requests/s | p50 µs | p99 µs |", "| --- | --- | --- | --- | --- | --- | --- |"]
     for name, rounds in samples.items():
         cpu = [sample.cpu_us for sample in rounds]
         ratios = [mine.cpu_us / nginx.cpu_us for mine, nginx in zip(rounds, samples.get("nginx", []))]
         to_nginx = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})" if ratios else "–"
         rate, p50, p99 = (statistics.median(getattr(sample, what) for sample in rounds)
                           for what in ("rate", "p50_us", "p99_us"))
+        redis = [sample.redis_us for sample in rounds if sample.redis_us is not None]
+        redis_text = f"{statistics.median(redis):.1f} ({min(redis):.1f}–{max(redis):.1f})" if redis else "–"
         lines.append(f"| {name} | {statistics.median(cpu):.1f} ({min(cpu):.1f}–{max(cpu):.1f}) | {to_nginx} "
-                     f"| {rate:.0f} | {p50:.0f} | {p99:.0f} |")
+                     f"| {redis_text} | {rate:.0f} | {p50:.0f} | {p99:.0f} |")
     return "\n".join(lines)
 
 
@@ -144,7 +151,8 @@ def report(arguments, negotiated: dict[str, str], samples: dict[str, list[Sample
         f"{CONNECTIONS} connections included. One worker each, alone on CPU {PROXY_CPU}; wrk and the app on CPU "
         f"{LOAD_CPU}. Answers of {arguments.size} bytes, GET, HTTP/1.1. {arguments.rounds} rounds of {arguments.seconds} s "
         "after 1 s of warm-up; the peers take turns, and a ratio compares within one round. rotagate checks and rotates the "
-        "session's cookie on every request, and wrk adopts each new one; nginx and haproxy have no session and get a "
+        "session's cookie on every request (rotagate-redis by a script in a Redis that shares the load's CPU), and wrk adopts "
+        "each new one; nginx and haproxy have no session and get a "
         "cookie of the same length. Access logs are off on all sides.", "",
         "Negotiated: " + tls + ".", "", "Machine and versions:", "",
         *("- " + fact for fact in machine(arguments.build)), "",
@@ -172,13 +180,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="rotagate-bench-") as name, contextlib.ExitStack() as running:
         folder = pathlib.Path(name)
         peers.make_certificate(folder)
-        if known["rotagate"] in chosen:
+        if any(peer.store for peer in chosen):
             subprocess.run([arguments.build / "rotagate", "keygen", "--out", folder / "cookie.key"], check=True)
         app, app_port = start_app(folder, arguments.build)
         running.callback(peers.stop, app)
         for peer in chosen:
-            peer.start(folder, app_port, PROXY_CPU)
-            running.callback(peers.stop, peer.process)
+            running.callback(peer.stop)
+            peer.start(folder, app_port, PROXY_CPU, LOAD_CPU)
         negotiated = {peer.name: peer.tls() for peer in chosen}
         samples = run_rounds(chosen, arguments.rounds, arguments.size, arguments.seconds)
         print("\n" + table(samples))

@@ -62,6 +62,14 @@ def await_port(port: int, process: subprocess.Popen, log: pathlib.Path) -> None:
     raise SystemExit(f"{process.args} does not listen; its last words:\n{log.read_text()[-2000:]}")
 
 
+def start_redis(folder: pathlib.Path, cpu: int) -> tuple[subprocess.Popen, str]:
+    """A redis-server without persistence, over TCP as it is mostly used; returns its URL too."""
+    port, log = free_port(), folder / "redis.log"
+    redis = start(cpu, ["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"], log)
+    await_port(port, redis, log)
+    return redis, f"redis://127.0.0.1:{port}/0"
+
+
 def stop(process: subprocess.Popen) -> None:
     process.send_signal(signal.SIGTERM)
     try:
@@ -77,18 +85,28 @@ class Peer:
     name: str
     template: str
     command: list  # with {config} for the path of the filled-in template
+    store: str = ""  # of rotagate: memory or redis
     port: int = field(default_factory=free_port)
     process: subprocess.Popen | None = None
+    redis: subprocess.Popen | None = None
 
-    def start(self, folder: pathlib.Path, app_port: int, cpu: int) -> None:
-        config = folder / self.template
+    def start(self, folder: pathlib.Path, app_port: int, cpu: int, other_cpu: int) -> None:
+        store = self.store
+        if store == "redis":
+            self.redis, store = start_redis(folder, other_cpu)
+        config = folder / f"{self.name}-{self.template}"
         template = string.Template((TEMPLATES / self.template).read_text())
         config.write_text(template.substitute(folder=folder, port=self.port, app_port=app_port, cipher=CIPHER,
-                                              admin_port=free_port()))
+                                              admin_port=free_port(), store=store))
         log = folder / f"{self.name}.log"
         command = [str(part).replace("{config}", str(config)) for part in self.command]
         self.process = start(cpu, command, log)
         await_port(self.port, self.process, log)
+
+    def stop(self) -> None:
+        for process in (self.process, self.redis):
+            if process:
+                stop(process)
 
     def tls(self) -> str:
         """What a client with OpenSSL's defaults negotiates, like wrk."""

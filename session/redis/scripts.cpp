@@ -14,37 +14,44 @@
 namespace rotagate::session::redis {
 namespace {
 
+using namespace std::string_view_literals;
+
 // A session's `state` is eight numbers: when it was created (milliseconds since 1970), whether it is permanent, and, in
 // milliseconds since its creation, when it expires, and its rotation: seen (mint time, at), mark (mint time, at),
 // floor. Small numbers, since most sessions are young; and text, so that an operator can read it.
-constexpr std::string_view state_functions = R"(
+// Scripts are put together from blocks of statements: a function in Lua is made anew at every call of the script.
+constexpr std::string_view declare_state = R"(
 local created, permanent, expires, seen, seen_at, mark, mark_at, floor
-local function read(state)
-    created, permanent, expires, seen, seen_at, mark, mark_at, floor =
-        string.match(state, '^(%d+) (%d) (%d+) (%d+) (%d+) (%d+) (%d+) (-?%d+)$')
-    created, expires, seen, seen_at = created + 0, expires + 0, seen + 0, seen_at + 0
-    mark, mark_at, floor = mark + 0, mark_at + 0, floor + 0
-end
-local function state()
-    return created .. ' ' .. permanent .. ' ' .. expires .. ' ' .. seen .. ' ' .. seen_at .. ' ' .. mark .. ' ' ..
-        mark_at .. ' ' .. floor
-end
+)";
+// Takes `stored` apart.
+constexpr std::string_view read_stored = R"(
+created, permanent, expires, seen, seen_at, mark, mark_at, floor =
+    string.match(stored, '^(%d+) (%d) (%d+) (%d+) (%d+) (%d+) (%d+) (-?%d+)$')
+created, expires, seen, seen_at = created + 0, expires + 0, seen + 0, seen_at + 0
+mark, mark_at, floor = mark + 0, mark_at + 0, floor + 0
+)";
+// What scripts begin with that are about one session.
+constexpr std::string_view if_stored = "if not stored then return {0, now} end\n<read_stored>";
+constexpr std::string_view write_state = R"(
+redis.call('HSET', KEYS[1], 'state', created .. ' ' .. permanent .. ' ' .. expires .. ' ' .. seen .. ' ' .. seen_at ..
+    ' ' .. mark .. ' ' .. mark_at .. ' ' .. floor)
 )";
 
-// Applies the rule of session/rotation.cpp to mint time `m` at `n`, both since the session's creation.
-// Returns whether it is a replay, and whether there is something to keep.
-constexpr std::string_view rotate_function = R"(
-local function rotate(m, n)
-    local mark_is_due = n - mark_at >= GRACE
-    if n - seen_at >= GRACE and seen - GRACE > floor then floor = seen - GRACE end
-    if mark_is_due and mark - GRACE > floor then floor = mark - GRACE end
-    if m < floor then return true, false end
-    if m <= seen or m - seen < GRACE / 10 then return false, false end
+// Applies the rule of session/rotation.cpp to the mint time in ARGV. Leaves whether it is a replay, and whether there is
+// something to keep.
+constexpr std::string_view rotate = R"(
+local m, n = ARGV[1] - created, now - created
+local replay, changed = false, false
+local mark_is_due = n - mark_at >= GRACE
+if n - seen_at >= GRACE and seen - GRACE > floor then floor = seen - GRACE end
+if mark_is_due and mark - GRACE > floor then floor = mark - GRACE end
+if m < floor then
+    replay = true
+elseif m > seen and m - seen >= GRACE / 10 then
     if mark_is_due then
         if seen > mark then mark, mark_at = seen, seen_at else mark, mark_at = m, n end
     end
-    seen, seen_at = m, n
-    return false, true
+    seen, seen_at, changed = m, n, true
 end
 )";
 
@@ -52,11 +59,8 @@ end
 // Returns {0, now}: it is not there; {2, now}: replay, and it is gone now; else {1, or 3: a replay that is reported
 // only; now, created, expires, permanent, data where that is wanted}.
 constexpr std::string_view present_body = R"(
-if not stored then return {0, now} end
-read(stored)
-local n = now - created
-if expires <= n then return {0, now} end
-local replay, changed = rotate(ARGV[1] - created, n)
+if expires <= now - created then return {0, now} end
+<rotate>
 if replay and not REPORT then
     redis.call('DEL', KEYS[1])
     return {2, now}
@@ -69,35 +73,26 @@ if ARGV[2] == '1' then
         expires, renewed = renewal, true
     end
 end
-if changed or renewed then redis.call('HSET', KEYS[1], 'state', state()) end
+if changed or renewed then <write_state> end
 if renewed then redis.call('PEXPIREAT', KEYS[1], created + expires) end
 return {replay and 3 or 1, now, created, created + expires, permanent + 0, data}
 )";
 
 // KEYS: the session. ARGV: the mint time that is about to be issued. Returns {whether it is there, now}.
 constexpr std::string_view issue_body = R"(
-local stored = redis.call('HGET', KEYS[1], 'state')
-if not stored then return {0, now} end
-read(stored)
 if expires <= now - created then return {0, now} end
-local replay, changed = rotate(ARGV[1] - created, now - created)
-if changed then redis.call('HSET', KEYS[1], 'state', state()) end
+<rotate>
+if changed then <write_state> end
 return {1, now}
 )";
 
 // KEYS: the session. Returns {whether it is there, now}.
 constexpr std::string_view check_body = R"(
-local stored = redis.call('HGET', KEYS[1], 'state')
-if not stored then return {0, now} end
-read(stored)
 return {expires > now - created and 1 or 0, now}
 )";
 
 // KEYS: the session. ARGV: the data. Returns {whether it is there, now}.
 constexpr std::string_view replace_data_body = R"(
-local stored = redis.call('HGET', KEYS[1], 'state')
-if not stored then return {0, now} end
-read(stored)
 if expires <= now - created then return {0, now} end
 redis.call('HSET', KEYS[1], 'data', ARGV[1])
 return {1, now}
@@ -127,7 +122,7 @@ local function prune(i, d, n)
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', d, '-inf', now, 'LIMIT', 0, 100)) do
         local due = redis.call('ZSCORE', d, id)
         local stored = redis.call('HGET', 's:' .. id, 'state')
-        if stored then read(stored) end
+        if stored then <read_stored> end
         if stored and expires > now - created then
             local capped = ABSOLUTE > 0 and expires >= ABSOLUTE
             redis.call('ZADD', d, created + expires + (capped and 0.5 or 0), id)
@@ -170,14 +165,16 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
     if capped then expires = ABSOLUTE end
     created, seen, seen_at, mark, mark_at = now, 0, 0, 0, 0
     floor = -86400000  -- a day before: nothing is superseded yet, however the clocks may differ
-    redis.call('HSET', KEYS[1], 'state', state(), 'client', ARGV[3])
+    <write_state>
+    redis.call('HSET', KEYS[1], 'client', ARGV[3])
     if ARGV[4] == '1' then redis.call('HSET', KEYS[1], 'data', ARGV[5]) end
     redis.call('PEXPIREAT', KEYS[1], created + expires)
     redis.call('ZADD', i, 0, id)
     redis.call('ZADD', d, created + expires + (capped and 0.5 or 0), id)
     if not known then redis.call('HINCRBY', n, org, 1) end
 else
-    read(redis.call('HGET', KEYS[1], 'state'))  -- this call comes again: its answer was lost
+    local stored = redis.call('HGET', KEYS[1], 'state')  -- this call comes again: its answer was lost
+    <read_stored>
 end
 local result, ended = {now, created, created + expires, 0}, {}
 if KEYS[5] then
@@ -202,7 +199,7 @@ constexpr std::string_view end_body = R"(
 local stored = redis.call('HGET', KEYS[1], 'state')
 local there = 0
 if stored then
-    read(stored)
+    <read_stored>
     if expires > now - created then there = 1 end
     redis.call('DEL', KEYS[1])
 end
@@ -256,6 +253,15 @@ tell(ended)
 return {now, gone, last, ended}
 )";
 
+/// Puts the blocks in their places.
+std::string filled_in(std::string_view script) {
+    std::string text(script);
+    for (const auto& [place, block] : {std::pair{"<rotate>"sv, rotate}, std::pair{"<write_state>"sv, write_state},
+                                       std::pair{"<read_stored>"sv, read_stored}})
+        for (auto at = text.find(place); at != std::string::npos; at = text.find(place)) text.replace(at, place.size(), block);
+    return text;
+}
+
 /// The settings as Lua: what does not change needs not be sent with every call.
 std::string constants(const config::Session& settings) {
     // A renewal is spared while it would move the expiry by less than 2 s, or than a tenth of a short lifetime.
@@ -292,20 +298,19 @@ void Script::append_call(std::string& wire, std::initializer_list<std::string_vi
 }
 
 Scripts::Scripts(const config::Session& settings, std::string_view clock)
-    : Scripts(constants(settings).append(clock).append(state_functions),
-              std::string(unlist_function).append(prune_function)) {}
+    : Scripts(constants(settings).append(clock).append(declare_state),
+              std::string("local stored = redis.call('HGET', KEYS[1], 'state')\n").append(if_stored),
+              filled_in(fmt::format("{}{}", unlist_function, prune_function))) {}
 
-Scripts::Scripts(const std::string& head, const std::string& index)
-    : present(fmt::format("{}{}local stored, data = redis.call('HGET', KEYS[1], 'state')\n{}", head, rotate_function,
-                          present_body)),
-      present_with_data(
-          fmt::format("{}{}local stored, data = unpack(redis.call('HMGET', KEYS[1], 'state', 'data'))\n{}", head,
-                      rotate_function, present_body)),
-      issue(fmt::format("{}{}{}", head, rotate_function, issue_body)),
-      check(head + std::string(check_body)),
-      replace_data(head + std::string(replace_data_body)),
-      start(fmt::format("{}{}{}", head, index, start_body)),
-      end(fmt::format("{}{}{}", head, index, end_body)),
+Scripts::Scripts(const std::string& head, const std::string& stored, const std::string& index)
+    : present(filled_in(head + "local data\n" + stored + std::string(present_body))),
+      present_with_data(filled_in(fmt::format(
+          "{}local stored, data = unpack(redis.call('HMGET', KEYS[1], 'state', 'data'))\n{}{}", head, if_stored, present_body))),
+      issue(filled_in(fmt::format("{}{}{}", head, stored, issue_body))),
+      check(filled_in(fmt::format("{}{}{}", head, stored, check_body))),
+      replace_data(filled_in(fmt::format("{}{}{}", head, stored, replace_data_body))),
+      start(filled_in(fmt::format("{}{}{}", head, index, start_body))),
+      end(filled_in(fmt::format("{}{}{}", head, index, end_body))),
       prune(fmt::format("{}{}{}", head, index, prune_body)),
       list(fmt::format("{}{}{}", head, index, list_body)),
       end_range(fmt::format("{}{}{}", head, index, end_range_body)) {}

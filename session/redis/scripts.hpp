@@ -36,8 +36,9 @@ struct Scripts {
     std::vector<std::string_view> texts() const;
 
 private:
-    /// @param head   what all begin with; @param index  what those begin with that use the index of a slot
-    Scripts(const std::string& head, const std::string& index);
+    /// @param head    what all begin with
+    /// @param stored  what those go on with that are about one session; @param index  those that use a slot's index
+    Scripts(const std::string& head, const std::string& stored, const std::string& index);
 };
 
 /// The channel that tells all gateways of sessions that have ended: ids, with blanks between them.
