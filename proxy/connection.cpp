@@ -19,6 +19,8 @@ constexpr std::chrono::milliseconds drain_grace = 1s;
 // After an answer that leaves part of the request unread: how much of it, and for how long, is read into nothing so
 // that the answer is not lost to a reset (RFC 9112 section 9.6).
 constexpr auto linger_time = 5s;
+// How often the store is asked whether the session of an answer that goes on is still there.
+constexpr std::chrono::milliseconds ask_again_every = 9s;
 constexpr std::size_t linger_bytes = 16 * config::MiB;
 
 error_code errc(boost::system::errc::errc_t code) { return boost::system::errc::make_error_code(code); }
@@ -64,13 +66,24 @@ void Connection::drain() {
 
 void Connection::each_second() {
     if (!exchange_ || !exchange_->app) return;
-    const Exchange& x = *exchange_;
-    const bool ended = x.session && x.head_sent && loop_.deadlines.now() - x.relaying_since >= 1s &&
-                       loop_.store.known_ended(x.session->id);
+    Exchange& x = *exchange_;
+    const bool ended = x.session && x.head_sent && session_ended(x);
     if (!ended && !client_left()) return;
     exchange_->record.reason = ended ? "session_ended" : "client_gone";
     x.app->abort(errc(boost::system::errc::owner_dead));
     stream_->abort(errc(boost::system::errc::owner_dead));
+}
+
+/// Whether the session of a long answer has ended, as far as is known. A remote store tells of ends as they come; it is
+/// asked too, since word of one may be lost.
+bool Connection::session_ended(Exchange& x) {
+    const auto now = loop_.deadlines.now();
+    if (now - x.relaying_since < 1s) return false;
+    if (now - std::max(x.relaying_since, x.asked_at) >= ask_again_every) {
+        x.asked_at = now;
+        loop_.store.check(x.session->id, [](const session::Result<>&) {});  // known_ended() knows the answer
+    }
+    return loop_.store.known_ended(x.session->id);
 }
 
 /// Whether the client has closed while its request was worked on: then nobody waits for the answer.

@@ -46,6 +46,7 @@ private:
     Task<> refuse(unsigned status, std::string_view reason);
     Task<> linger();
     bool client_left();
+    bool session_ended(Exchange& x);
     bool serves(const std::string& host);
     std::optional<Answer> prepare(std::string_view text);
     BodyPiece limited(BodyPiece piece);

@@ -52,6 +52,7 @@ struct Exchange {
     ResponseHead answer_head;  ///< as the app sent it
     AnswerHead answer;         ///< as the client gets it
     std::chrono::steady_clock::time_point relaying_since;
+    std::chrono::steady_clock::time_point asked_at;  ///< when the store was last asked for a session of a long answer
     bool head_sent = false;
 
     RequestRecord record;

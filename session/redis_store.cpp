@@ -155,7 +155,11 @@ void RedisStore::issue(const SessionId& id, Millis minted, Completion<> done) {
 void RedisStore::check(const SessionId& id, Completion<> done) {
     const std::string key = "s:" + id.text;
     impl_->there(impl_->call_for(redis::slot_of_tag(id.user_key()), impl_->shared.scripts.check, {key}, {}),
-                 std::move(done));
+                 [impl = impl_.get(), id, done = std::move(done)](Result<> result) {
+                     if (!result && result.error() == SessionErrc::unknown)
+                         impl->shared.ended.add(id.text, steady_clock::now());
+                     done(result);
+                 });
 }
 
 void RedisStore::replace_data(const SessionId& id, std::string json, Completion<> done) {

@@ -71,7 +71,7 @@ public:
     /// Errors: unknown.
     virtual void issue(const SessionId& id, Millis minted, Completion<> done) = 0;
 
-    /// Whether the session is there, without renewing it. Errors: unknown.
+    /// Whether the session is there, without renewing it; known_ended() knows what was found. Errors: unknown.
     virtual void check(const SessionId& id, Completion<> done) = 0;
 
     /// Whether this process knows already, without I/O, that the session has ended. False may mean "do not know".

@@ -37,8 +37,8 @@ redis.call('HSET', KEYS[1], 'state', created .. ' ' .. permanent .. ' ' .. expir
     ' ' .. mark .. ' ' .. mark_at .. ' ' .. floor)
 )";
 
-// Applies the rule of session/rotation.cpp to the mint time in ARGV. Leaves whether it is a replay, and whether there is
-// something to keep.
+// Applies the rule of session/rotation.cpp to the mint time in ARGV. Leaves whether it is a replay, and whether there
+// is something to keep.
 constexpr std::string_view rotate = R"(
 local m, n = ARGV[1] - created, now - created
 local replay, changed = false, false
@@ -258,7 +258,8 @@ std::string filled_in(std::string_view script) {
     std::string text(script);
     for (const auto& [place, block] : {std::pair{"<rotate>"sv, rotate}, std::pair{"<write_state>"sv, write_state},
                                        std::pair{"<read_stored>"sv, read_stored}})
-        for (auto at = text.find(place); at != std::string::npos; at = text.find(place)) text.replace(at, place.size(), block);
+        for (auto at = text.find(place); at != std::string::npos; at = text.find(place))
+            text.replace(at, place.size(), block);
     return text;
 }
 
@@ -304,8 +305,9 @@ Scripts::Scripts(const config::Session& settings, std::string_view clock)
 
 Scripts::Scripts(const std::string& head, const std::string& stored, const std::string& index)
     : present(filled_in(head + "local data\n" + stored + std::string(present_body))),
-      present_with_data(filled_in(fmt::format(
-          "{}local stored, data = unpack(redis.call('HMGET', KEYS[1], 'state', 'data'))\n{}{}", head, if_stored, present_body))),
+      present_with_data(
+          filled_in(fmt::format("{}local stored, data = unpack(redis.call('HMGET', KEYS[1], 'state', 'data'))\n{}{}",
+                                head, if_stored, present_body))),
       issue(filled_in(fmt::format("{}{}{}", head, stored, issue_body))),
       check(filled_in(fmt::format("{}{}{}", head, stored, check_body))),
       replace_data(filled_in(fmt::format("{}{}{}", head, stored, replace_data_body))),

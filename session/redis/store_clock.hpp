@@ -17,7 +17,7 @@ public:
 
     /// @param told  the store's time in an answer; @param heard  when that came
     void hear(Millis told, Time heard) {
-        const Millis difference = told - since_start(heard);
+        const Millis difference = told - std::chrono::ceil<Millis>(heard.time_since_epoch());  // never ahead
         if (!latest_ || heard - latest_since_ >= window) {
             earlier_ = latest_;
             latest_ = difference;
@@ -38,7 +38,7 @@ private:
     /// How long a difference counts: clocks drift apart by less than 1 ms in it.
     static constexpr std::chrono::seconds window{10};
 
-    static Millis since_start(Time time) { return std::chrono::duration_cast<Millis>(time.time_since_epoch()); }
+    static Millis since_start(Time time) { return std::chrono::floor<Millis>(time.time_since_epoch()); }
     Millis difference() const {
         if (!latest_) return fallback_;
         return earlier_ ? std::max(*latest_, *earlier_) : *latest_;
@@ -47,7 +47,7 @@ private:
     std::optional<Millis> latest_, earlier_;
     Time latest_since_{};
     /// Before anything was heard: that the store's clock is right, as ours is.
-    Millis fallback_ = std::chrono::duration_cast<Millis>(std::chrono::system_clock::now().time_since_epoch()) -
+    Millis fallback_ = std::chrono::floor<Millis>(std::chrono::system_clock::now().time_since_epoch()) -
                        since_start(std::chrono::steady_clock::now());
 };
 
