@@ -62,22 +62,27 @@ RedisStore::~RedisStore() = default;
 RedisStore::Impl::Impl(boost::asio::io_context& its_loop, RedisShared& its_shared)
     : loop(its_loop), shared(its_shared), client(loop, shared.deployment, [this] { clock.forget(); }) {}
 
-CallPtr RedisStore::Impl::call_for(unsigned slot, const redis::Script& script,
-                                   std::initializer_list<std::string_view> keys,
-                                   std::initializer_list<std::string_view> arguments) {
-    auto call = std::make_shared<redis::Call>();
+RedisStore::Impl::FunctionCallPtr RedisStore::Impl::call_for(unsigned slot, const redis::Script& script,
+                                                             std::initializer_list<std::string_view> keys,
+                                                             std::initializer_list<std::string_view> arguments) {
+    auto call = std::make_shared<redis::FunctionCall>();
     call->slot = slot;
     call->script = &script;
     script.append_call(call->wire, keys, arguments);
     return call;
 }
 
-void RedisStore::Impl::ask(CallPtr call, std::size_t time_at, Answer done) {
+void RedisStore::Impl::ask(const FunctionCallPtr& call, std::size_t time_at, Answer done) {
     call->done = [this, time_at, done = std::move(done)](Result<Reply> reply) {
         if (reply) clock.hear(Millis{(*reply)[time_at].integer()}, steady_clock::now());
         done(reply);
     };
-    client.call(std::move(call));
+    client.call(call);
+}
+
+unsigned RedisStore::Impl::slot_of(const SessionId& id) const {
+    const bool matters = shared.deployment.settings.kind == config::Redis::Kind::cluster;
+    return matters ? redis::slot_of_tag(id.user_key()) : 0;
 }
 
 Millis RedisStore::now() const { return impl_->clock.at(steady_clock::now()); }
@@ -88,24 +93,52 @@ bool RedisStore::known_ended(const SessionId& id) const {
 
 // ---- presentations --------------------------------------------------------------------------------------------------
 
+/// A presentation under way. Every request makes one, so they are used again with the memory that they have.
+struct RedisStore::Impl::PresentCall final : redis::Call {
+    explicit PresentCall(Impl& its_store) : store(its_store) {}
+
+    Impl& store;
+    SessionId id;
+    Completion<Session> done;
+
+    void finish(Result<Reply> reply) override {
+        const Completion<Session> asked = std::move(done);
+        if (!reply) return asked(reply.error());  // the answer may still come: this cannot be used again
+        store.clock.hear(Millis{(*reply)[1].integer()}, steady_clock::now());
+        store.presented(id, *reply, asked);
+        constexpr std::size_t enough = 256;
+        if (store.spare.size() < enough)
+            store.spare.push_back(std::static_pointer_cast<PresentCall>(shared_from_this()));
+    }
+};
+
 void RedisStore::present(const SessionCookie& cookie, Presentation wanted, Completion<Session> done) {
-    const redis::Scripts& scripts = impl_->shared.scripts;
-    const std::string key = "s:" + cookie.id.text;
-    const std::string minted = std::to_string(cookie.minted.count());
-    auto call = impl_->call_for(redis::slot_of_tag(cookie.id.user_key()),
-                                wanted.with_data ? scripts.present_with_data : scripts.present, {key},
-                                {minted, text_of(wanted.renew)});
-    impl_->ask(std::move(call), 1,
-               [impl = impl_.get(), id = cookie.id, done = std::move(done)](Result<Reply> reply) mutable {
-                   if (!reply) return done(reply.error());
-                   impl->presented(id, *reply, done);
-               });
+    Impl& impl = *impl_;
+    std::shared_ptr<Impl::PresentCall> call;
+    if (impl.spare.empty()) {
+        call = std::make_shared<Impl::PresentCall>(impl);
+    } else {
+        call = std::move(impl.spare.back());
+        impl.spare.pop_back();
+        call->wire.clear();
+        call->awaited = true;
+    }
+    const redis::Scripts& scripts = impl.shared.scripts;
+    call->script = wanted.with_data ? &scripts.present_with_data : &scripts.present;
+    call->slot = impl.slot_of(cookie.id);
+    call->id = cookie.id;
+    call->done = std::move(done);
+    char minted[24];
+    const auto end = std::to_chars(minted, minted + sizeof minted, cookie.minted.count()).ptr;
+    call->script->append_session_call(
+        call->wire, cookie.id.text, {{minted, static_cast<std::size_t>(end - minted)}, text_of(wanted.renew)});
+    impl.client.call(std::move(call));
 }
 
-void RedisStore::Impl::presented(const SessionId& id, Reply reply, Completion<Session>& done) {
+void RedisStore::Impl::presented(const SessionId& id, Reply reply, const Completion<Session>& done) {
     constexpr int gone = 0, replayed = 2, reported = 3;
     const auto verdict = reply[0].integer();
-    if (verdict == gone) return tell_whether_replaced(id, std::move(done));
+    if (verdict == gone) return tell_whether_replaced(id, done);
     if (verdict == replayed) {
         end(id, false, [](Result<bool>) {});  // out of the index, and known everywhere
         return done(SessionErrc::replayed);
@@ -125,7 +158,7 @@ void RedisStore::Impl::presented(const SessionId& id, Reply reply, Completion<Se
 /// The session is not there; a login may have ended it a moment ago. GETEX without a change counts as a write: a
 /// replica that is taken for a master refuses it, so that what it has not heard of yet is not taken for ended.
 void RedisStore::Impl::tell_whether_replaced(const SessionId& id, Completion<Session> done) {
-    auto call = std::make_shared<redis::Call>();
+    auto call = std::make_shared<redis::FunctionCall>();
     call->slot = redis::slot_of_tag(id.user_key());
     const std::string mark = "x:" + id.text;
     redis::append_command(call->wire, {"GETEX", mark});
@@ -138,8 +171,8 @@ void RedisStore::Impl::tell_whether_replaced(const SessionId& id, Completion<Ses
 }
 
 /// A script that tells only whether the session is there.
-void RedisStore::Impl::there(CallPtr call, Completion<> done) {
-    ask(std::move(call), 1, [done = std::move(done)](Result<Reply> reply) {
+void RedisStore::Impl::there(const FunctionCallPtr& call, Completion<> done) {
+    ask(call, 1, [done = std::move(done)](Result<Reply> reply) {
         if (!reply) return done(reply.error());
         done((*reply)[0].integer() == 1 ? Result<>{} : Result<>{SessionErrc::unknown});
     });
@@ -170,7 +203,7 @@ void RedisStore::replace_data(const SessionId& id, std::string json, Completion<
 }
 
 void RedisStore::ping(Completion<> done) {
-    auto call = std::make_shared<redis::Call>();
+    auto call = std::make_shared<redis::FunctionCall>();
     call->wire = redis::command({"PING"});
     call->done = [done = std::move(done)](Result<Reply> reply) { done(reply ? Result<>{} : Result<>{reply.error()}); };
     impl_->client.call(std::move(call));
@@ -188,7 +221,7 @@ void RedisStore::start(NewSession request, Completion<Started> done) {
     const std::string limit = std::to_string(impl_->shared.settings.max_sessions_per_user);
     const std::string_view data = request.data ? std::string_view(*request.data) : std::string_view();
     const auto old = request.replaces ? std::make_optional<RedisKeys>(*request.replaces) : std::nullopt;
-    CallPtr call;
+    Impl::FunctionCallPtr call;
     if (old && (old->slot == keys.slot || impl_->shared.deployment.settings.kind != config::Redis::Kind::cluster)) {
         call = impl_->call_for(keys.slot, script,
                                {keys.session, keys.index, keys.due, keys.users, old->session, old->index, old->due,
@@ -244,7 +277,7 @@ void RedisStore::Impl::end_replaced_elsewhere(Started started, const SessionId& 
 
 // ---- endings --------------------------------------------------------------------------------------------------------
 
-CallPtr RedisStore::Impl::end_call(const SessionId& id, bool mark_replaced) {
+RedisStore::Impl::FunctionCallPtr RedisStore::Impl::end_call(const SessionId& id, bool mark_replaced) {
     const RedisKeys keys(id);
     const redis::Script& script = shared.scripts.end;
     if (!mark_replaced) return call_for(keys.slot, script, {keys.session, keys.index, keys.due, keys.users}, {id.text});
@@ -252,7 +285,7 @@ CallPtr RedisStore::Impl::end_call(const SessionId& id, bool mark_replaced) {
 }
 
 void RedisStore::Impl::end(const SessionId& id, bool mark_replaced, Completion<bool> done) {
-    const CallPtr call = end_call(id, mark_replaced);
+    const auto call = end_call(id, mark_replaced);
     call->confirming = confirms();
     ask(call, 0, [this, call = std::weak_ptr(call), id, done = std::move(done)](Result<Reply> reply) {
         if (!reply) return done(failed_bool(reply.error()));
@@ -271,7 +304,7 @@ void RedisStore::Impl::confirm(const redis::Call& call, Completion<> done) {
     // The call itself has taken next to nothing of the time that there is.
     const auto patience = std::to_string((shared.deployment.timeout * 9 / 10).count());
     const auto replicas = shared.deployment.settings.replicas;
-    auto waiting = std::make_shared<redis::Call>();
+    auto waiting = std::make_shared<redis::FunctionCall>();
     waiting->slot = call.slot;
     waiting->confirming = true;
     waiting->only_over = call.answered_over;

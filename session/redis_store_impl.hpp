@@ -36,21 +36,26 @@ struct RedisStore::Impl {
 
     Impl(boost::asio::io_context& loop, RedisShared& shared);
 
+    struct PresentCall;
+    using FunctionCallPtr = std::shared_ptr<redis::FunctionCall>;
+
     // What requests ask for.
-    redis::CallPtr call_for(unsigned slot, const redis::Script& script, std::initializer_list<std::string_view> keys,
-                            std::initializer_list<std::string_view> arguments);
+    FunctionCallPtr call_for(unsigned slot, const redis::Script& script, std::initializer_list<std::string_view> keys,
+                             std::initializer_list<std::string_view> arguments);
     /// Sends it, and listens to the time in the answer, which stands at this place.
-    void ask(redis::CallPtr call, std::size_t time_at, Answer done);
-    void presented(const SessionId& id, redis::Reply reply, Completion<Session>& done);
+    void ask(const FunctionCallPtr& call, std::size_t time_at, Answer done);
+    void presented(const SessionId& id, redis::Reply reply, const Completion<Session>& done);
+    /// Where it matters: in a cluster.
+    unsigned slot_of(const SessionId& id) const;
     void tell_whether_replaced(const SessionId& id, Completion<Session> done);
     void started(Session session, NewSession request, redis::CallPtr call, redis::Reply reply,
                  Completion<Started> done);
     void end_replaced_elsewhere(Started started, const SessionId& old, Completion<Started> done);
-    redis::CallPtr end_call(const SessionId& id, bool mark_replaced);
+    FunctionCallPtr end_call(const SessionId& id, bool mark_replaced);
     void end(const SessionId& id, bool mark_replaced, Completion<bool> done);
     /// Waits until replicas have what was written by a call.
     void confirm(const redis::Call& call, Completion<> done);
-    void there(redis::CallPtr call, Completion<> done);
+    void there(const FunctionCallPtr& call, Completion<> done);
     bool confirms() const { return shared.deployment.settings.replicas > 0; }
     void heard_of_end(std::string_view ids);
 
@@ -72,6 +77,7 @@ struct RedisStore::Impl {
     RedisShared& shared;
     redis::StoreClock clock;
     redis::Client client;
+    std::vector<std::shared_ptr<PresentCall>> spare;  ///< to be used again
     unsigned swept = 0;
     bool sweeping = false, listening = false;
     std::optional<redis::Subscription> endings;

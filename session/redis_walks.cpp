@@ -71,7 +71,7 @@ void RedisStore::Impl::visit(const std::shared_ptr<Walk>& walk, IdRange range) {
     ++walk->open;
     const IndexKeys keys(range.slot);
     const std::string_view outside = range.outside_orgs ? "1" : "0";
-    const CallPtr call = walk->limit.empty()
+    const FunctionCallPtr call = walk->limit.empty()
                              ? call_for(range.slot, *walk->script, {keys.index, keys.due, keys.users}, {})
                              : call_for(range.slot, *walk->script, {keys.index, keys.due, keys.users},
                                         {range.from, range.to, walk->limit, outside});

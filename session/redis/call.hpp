@@ -26,16 +26,24 @@ struct Call : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost
     /// Goes over the connection for writes that replicas have to confirm: a WAIT there speaks of those before it.
     bool confirming = false;
     std::uint64_t only_over = 0;  ///< only this connection will do, by its number; 0: any
-    /// Called once; empty: nobody waits any more. The reply is there during the call only.
-    /// Errors: unavailable.
-    std::function<void(Result<Reply>)> done;
+
+    virtual ~Call() = default;
+    /// Called once, where somebody waits. The reply is there during the call only. Errors: unavailable.
+    virtual void finish(Result<Reply> reply) = 0;
 
     // What the client keeps of it.
+    bool awaited = true;  ///< false: it is finished, though its answer may still come
     SteadyTime deadline;
     SteadyTime sent_at;
     SteadyTime again_at;              ///< when it is tried again
     std::uint64_t answered_over = 0;  ///< the connection that it was answered over
 };
 using CallPtr = std::shared_ptr<Call>;
+
+/// A call that ends in a function.
+struct FunctionCall final : Call {
+    std::function<void(Result<Reply>)> done;
+    void finish(Result<Reply> reply) override { done(reply); }
+};
 
 }  // namespace rotagate::session::redis

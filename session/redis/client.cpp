@@ -14,6 +14,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
+/// A call for whose answer nobody waits but the client itself.
+struct Sign final : Call {
+    Sign() { awaited = false; }
+    void finish(Result<Reply>) override {}
+};
+
 constexpr auto tick_length = 25ms;
 constexpr auto in_a_moment = 20ms;              // until a server that is busy, loading or electing is asked again
 constexpr auto patience_with_question = 500ms;  // then another is asked
@@ -69,11 +75,10 @@ Connection* Client::usable(const config::Address& server, bool confirming) {
 void Client::on_answer(Connection& connection, const CallPtr& call, Reply reply) {
     if (&connection == question_.get()) return on_topology(reply, connection.server());
     if (reply.is_error()) return on_error(connection, call, reply.text());
-    if (!call->done) return;  // given up
+    if (!std::exchange(call->awaited, false)) return;
     call->unlink();
     call->answered_over = connection.number();
-    const auto done = std::exchange(call->done, nullptr);
-    done(reply);
+    call->finish(reply);
 }
 
 void Client::on_error(Connection& connection, const CallPtr& call, std::string_view error) {
@@ -113,16 +118,15 @@ void Client::redirect(const CallPtr& call, const Connection& from, Diagnosis dia
 }
 
 void Client::again(const CallPtr& call, std::chrono::milliseconds after) {
-    if (!call->done) return;
+    if (!call->awaited) return;
     call->again_at = std::chrono::steady_clock::now() + after;
     waiting_.push_back(call);
 }
 
 void Client::fail(const CallPtr& call) {
-    if (!call->done) return;
+    if (!std::exchange(call->awaited, false)) return;
     call->unlink();
-    const auto done = std::exchange(call->done, nullptr);
-    done(SessionErrc::unavailable);
+    call->finish(SessionErrc::unavailable);
 }
 
 // ---- connections ----------------------------------------------------------------------------------------------------
@@ -160,7 +164,7 @@ Client::Line* Client::line_of(const Connection& connection) {
 
 void Client::on_ready(Connection& connection) {
     if (&connection == question_.get()) {
-        auto call = std::make_shared<Call>();
+        auto call = std::make_shared<Sign>();
         call->wire = topology_.question();
         return connection.send(call);
     }
@@ -280,7 +284,7 @@ void Client::expire(SteadyTime now) {
 
 void Client::retry(SteadyTime now) {
     for (const CallPtr& call : std::exchange(waiting_, {})) {
-        if (!call->done) continue;
+        if (!call->awaited) continue;
         if (call->again_at > now) {
             waiting_.push_back(call);
         } else {
@@ -330,7 +334,7 @@ void Client::watch_line(Line& line, SteadyTime now) {
     } else if (connection.waiting_since() <= now - 2 * deployment_.timeout) {
         drop(connection, "it has not answered for twice the session.store_timeout");
     } else if (connection.idle() && now - connection.heard_at() >= 1s) {
-        const auto ping = std::make_shared<Call>();
+        const auto ping = std::make_shared<Sign>();
         ping->wire = command({"PING"});
         connection.send(ping);
     }

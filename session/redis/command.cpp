@@ -3,23 +3,24 @@
 #include <charconv>
 
 namespace rotagate::session::redis {
-namespace {
 
 void append_number(std::string& out, char type, std::size_t number) {
     char text[24];
     text[0] = type;
-    char* const end = std::to_chars(text + 1, text + sizeof text, number).ptr;
-    out.append(text, end).append("\r\n");
+    char* end = std::to_chars(text + 1, text + sizeof text - 2, number).ptr;
+    *end++ = '\r';
+    *end++ = '\n';
+    out.append(text, static_cast<std::size_t>(end - text));
 }
 
-}  // namespace
+void append_text(std::string& out, std::string_view text) {
+    append_number(out, '$', text.size());
+    out.append(text).append("\r\n");
+}
 
-void append_command(std::string& out, std::span<const std::string_view> parts) {
+void append_command(std::string& out, std::initializer_list<std::string_view> parts) {
     append_number(out, '*', parts.size());
-    for (const std::string_view part : parts) {
-        append_number(out, '$', part.size());
-        out.append(part).append("\r\n");
-    }
+    for (const std::string_view part : parts) append_text(out, part);
 }
 
 std::string command(std::initializer_list<std::string_view> parts) {

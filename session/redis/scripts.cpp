@@ -5,7 +5,6 @@
 #include <memory>
 #include <stdexcept>
 
-#include <boost/container/small_vector.hpp>
 #include <fmt/format.h>
 #include <openssl/evp.h>
 
@@ -287,15 +286,27 @@ std::string sha1(std::string_view text) {
 }  // namespace
 
 Script::Script(std::string its_text)
-    : text(std::move(its_text)), sha(sha1(text)), load(command({"SCRIPT", "LOAD", text})) {}
+    : text(std::move(its_text)),
+      sha(sha1(text)),
+      load(command({"SCRIPT", "LOAD", text})),
+      name("$7\r\nEVALSHA\r\n$40\r\n" + sha + "\r\n") {}
 
 void Script::append_call(std::string& wire, std::initializer_list<std::string_view> keys,
                          std::initializer_list<std::string_view> arguments) const {
-    const std::string count = std::to_string(keys.size());
-    boost::container::small_vector<std::string_view, 24> parts{"EVALSHA", sha, count};
-    parts.insert(parts.end(), keys.begin(), keys.end());
-    parts.insert(parts.end(), arguments.begin(), arguments.end());
-    append_command(wire, std::span<const std::string_view>(parts.data(), parts.size()));
+    append_number(wire, '*', 3 + keys.size() + arguments.size());
+    wire += name;
+    append_text(wire, std::to_string(keys.size()));
+    for (const std::string_view key : keys) append_text(wire, key);
+    for (const std::string_view argument : arguments) append_text(wire, argument);
+}
+
+void Script::append_session_call(std::string& wire, std::string_view id,
+                                 std::initializer_list<std::string_view> arguments) const {
+    append_number(wire, '*', 4 + arguments.size());
+    wire.append(name).append("$1\r\n1\r\n");
+    append_number(wire, '$', 2 + id.size());
+    wire.append("s:").append(id).append("\r\n");
+    for (const std::string_view argument : arguments) append_text(wire, argument);
 }
 
 Scripts::Scripts(const config::Session& settings, std::string_view clock)

@@ -16,10 +16,14 @@ struct Script {
     std::string text;
     std::string sha;   ///< 40 hex digits
     std::string load;  ///< the command that loads it, in Redis' protocol
+    std::string name;  ///< how calls name it, in Redis' protocol
 
     /// Appends the call, in Redis' protocol.
     void append_call(std::string& wire, std::initializer_list<std::string_view> keys,
                      std::initializer_list<std::string_view> arguments) const;
+    /// The same with the session of an id for the only key.
+    void append_session_call(std::string& wire, std::string_view id,
+                             std::initializer_list<std::string_view> arguments) const;
 };
 
 /// All scripts of the store, with the settings written into them. What each takes and returns stands at its head in

@@ -48,11 +48,11 @@ void lifetime_contract(StoreHarness& harness) {
             harness.advance(50 * unit);
             const auto seen = store.present(store.mint(session)).value();
             CHECK(seen.expires >= store.store().now() + 58 * unit);
-            CHECK(seen.expires <= store.store().now() + 60 * unit);
+            CHECK(seen.expires <= store.store().now() + 60 * unit + unit / 10);  // a remote clock is not known exactly
         }
         harness.advance(50 * unit);
         const auto polled = store.present(store.mint(session), false).value();
-        CHECK(polled.expires <= store.store().now() + 10 * unit);
+        CHECK(polled.expires <= store.store().now() + 10 * unit + unit / 10);
         CHECK(polled.last_seen + unit > store.store().now());
         harness.advance(11 * unit);
         CHECK(store.present(store.mint(session)).error() == SessionErrc::unknown);
