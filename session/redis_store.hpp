@@ -22,7 +22,7 @@ struct RedisShared {
     const std::unique_ptr<boost::asio::ssl::context> tls;
     const redis::Deployment deployment;
     EndedSessions ended;
-    /// Hears of sessions that were found to have expired. Called on the loop of the store that found them.
+    /// Hears of sessions that were found to have expired. Called on the thread of the store that found them.
     ExpiryListener on_expiry;
 };
 

@@ -1,5 +1,7 @@
 #include "session/stores.hpp"
 
+#include <boost/asio/post.hpp>
+
 #include "session/memory_store.hpp"
 #include "session/redis_store.hpp"
 
@@ -25,7 +27,10 @@ class RedisStores final : public SessionStores {
 public:
     RedisStores(const config::Session& settings, boost::asio::io_context& control, ExpiryListener on_expiry)
         : shared_(settings), control_(control) {
-        shared_.on_expiry = std::move(on_expiry);
+        // Expired sessions are found on any loop.
+        shared_.on_expiry = [&control, on_expiry = std::move(on_expiry)](const SessionId& id, Expiry why) {
+            boost::asio::post(control, [on_expiry, id, why] { on_expiry(id, why); });
+        };
         own_ = std::make_shared<RedisStore>(control, shared_);
         own_->listen();
     }

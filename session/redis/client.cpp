@@ -272,8 +272,8 @@ void Client::tick() {
     reconnect(now);
     watch(now);
     ticker_.expires_after(tick_length);
-    ticker_.async_wait([this](error_code ec) {
-        if (!ec) tick();
+    ticker_.async_wait([this, alive = std::weak_ptr(alive_)](error_code ec) {
+        if (!ec && !alive.expired()) tick();
     });
 }
 

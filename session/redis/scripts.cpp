@@ -143,16 +143,16 @@ local id = ARGV[1]
 local user, org = string.match(id, '^({([^/]*)/?[^}]*}).')
 if not string.find(user, '/', 1, true) then org = '' end
 local i, d, n = KEYS[2], KEYS[3], KEYS[4]
-prune(i, d, n)
 local others = {}
 local limit = ARGV[6] + 0
 if redis.call('EXISTS', KEYS[1]) == 0 then
     local from, to = '[' .. user .. '.', '(' .. user .. '/'
     if limit > 0 then
         for _, other in ipairs(redis.call('ZRANGEBYLEX', i, from, to)) do
-            if other ~= ARGV[7] then
-                local stored = redis.call('HGET', 's:' .. other, 'state')
-                others[#others + 1] = {other, stored and string.match(stored, '^%d+') + 0 or 0}
+            local stored = other ~= ARGV[7] and redis.call('HGET', 's:' .. other, 'state')
+            if stored then
+                <read_stored>
+                if expires > now - created then others[#others + 1] = {other, created} end
             end
         end
         table.sort(others, function(a, b) return a[2] < b[2] end)
@@ -322,8 +322,8 @@ Scripts::Scripts(const std::string& head, const std::string& stored, const std::
       issue(filled_in(fmt::format("{}{}{}", head, stored, issue_body))),
       check(filled_in(fmt::format("{}{}{}", head, stored, check_body))),
       replace_data(filled_in(fmt::format("{}{}{}", head, stored, replace_data_body))),
-      start(filled_in(fmt::format("{}{}{}", head, index, start_body))),
-      end(filled_in(fmt::format("{}{}{}", head, index, end_body))),
+      start(filled_in(fmt::format("{}{}{}", head, unlist_function, start_body))),
+      end(filled_in(fmt::format("{}{}{}", head, unlist_function, end_body))),
       prune(fmt::format("{}{}{}", head, index, prune_body)),
       list(fmt::format("{}{}{}", head, index, list_body)),
       end_range(fmt::format("{}{}{}", head, index, end_range_body)) {}

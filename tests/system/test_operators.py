@@ -89,7 +89,7 @@ def test_check_accepts_what_is_right(tmp_path):
     pytest.param(GOOD + "threads: 1\nthreads: 2\n", "9:1:", "threads", id="duplicate-key"),
     pytest.param(GOOD.replace("upstream: app", "upstream: shop"), "7:15:", "shop", id="unknown-upstream"),
     pytest.param(GOOD + "session: { store: sqlite }\n", "8:19:", "sqlite", id="unknown-store"),
-    pytest.param(GOOD + "session: { store: 'redis://127.0.0.1:6379/0' }\n", "8:19:", "redis", id="store-not-there-yet"),
+    pytest.param(GOOD + "session: { store: 'redis://127.0.0.1/0' }\n", "8:19:", "redis://127.0.0.1:6379", id="store-without-port"),
     pytest.param(GOOD + "session: { cookie: { name: __Host-x, domain: example.org } }\n", "8:", "domain",
                  id="host-prefix-with-domain"),
     pytest.param(GOOD + "session: { cookie: { same_site: maybe } }\n", "8:33:", "maybe", id="unknown-choice"),
