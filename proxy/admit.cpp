@@ -32,7 +32,7 @@ Opened open_cookies(EventLoop& loop, const Exchange& x) {
 
 /// What the client's cookies are bound to: their name, and where they may be sent.
 std::string_view audience(Exchange& x) {
-    if (!x.site->several_hosts) return x.site->audience;
+    if (!x.site->config.session.cookie.domain.empty()) return x.site->audience;
     return x.arena.join({x.site->audience, x.request.host});
 }
 
