@@ -66,6 +66,7 @@ std::optional<Answer> refused(EventLoop& loop, Exchange& x, const SessionCookie&
         note(loop, x, Kind::refused, Reason::store_unavailable, &cookie.id);
         return Answer{.status = 503, .reason = "store_unavailable"};
     }
+    x.ended = cookie.id;
     if (why == SessionErrc::replaced) {
         // The browser may hold the new login's cookie by now: do not delete that.
         note(loop, x, Kind::refused, Reason::replaced, &cookie.id);

@@ -81,8 +81,8 @@ Task<> respond_with(EventLoop& loop, Exchange& x, const Answer& answer) {
     if (answer.close) x.client.close_after_answer();
     if (answer.reason == "store_unavailable") {
         x.set_cookie = {};  // whether it is valid cannot be told: it is neither deleted nor rotated
-    } else if (x.set_cookie.empty()) {
-        if (!mint(loop, x)) co_await mint_with_store(loop, x);
+    } else if (!mint(loop, x)) {
+        co_await mint_with_store(loop, x);
     }
     const bool page = is_page_load(x.request);
     ResponseHead ours;

@@ -45,7 +45,8 @@ struct Exchange {
     Identity identity;
     std::string_view audience;    ///< what session cookies of this request are bound to
     std::string_view set_cookie;  ///< the Set-Cookie that the answer carries; empty: none
-    std::chrono::steady_clock::time_point admitted;
+    std::optional<session::SessionId> ended;  ///< that of a genuine cookie whose session is gone
+    std::chrono::steady_clock::time_point admitted = began;  ///< when `session` and `set_cookie` were decided on last
 
     // What `forward` and `respond` are at.
     Stream* app = nullptr;     ///< the app's connection while its answer is relayed
