@@ -82,6 +82,27 @@ def test_a_replay_ends_what_on_replay_says(new_site, on_replay, other_survives, 
     assert elsewhere.user() == "alice", "the same id in an organization is another user"
 
 
+@pytest.mark.parametrize("on_replay, ends", [("end_session", 1), ("end_user", 3)])
+def test_every_session_that_a_replay_ends_has_its_line_and_is_counted(new_site, on_replay, ends):
+    guarded = new_site(session=rotation(on_replay=on_replay))
+    laptop, *others = (guarded.browser("alice") for _ in range(3))
+    guarded.browser("alice", org="acme")
+    thief = laptop.copy()
+    wait_for_protocol_time(1.3 * GRACE)
+    assert laptop.user() == laptop.user() == "alice"
+    wait_for_protocol_time(2.1 * GRACE)
+    refused = thief.get("/account")
+    assert refused.status == 401
+    lines = guarded.gateway.security_log("replay")
+    started = [line["session"] for line in guarded.gateway.security_log("login", user="alice") if not line.get("org")]
+    assert lines[0]["session"] == started[0], "the session of the cookie is the first"
+    assert sorted(line["session"] for line in lines) == sorted(started[:ends])
+    assert {(line["event"], line["user"], line["request_id"]) for line in lines} == {
+        ("session_ended", "alice", refused.json()["request_id"])}
+    assert guarded.gateway.metrics()['rotagate_sessions_ended_total{reason="replay"}'] == ends
+    assert len(guarded.gateway.sessions(user="alice")) == 4 - ends
+
+
 @pytest.mark.parametrize("strict", [False, True])
 def test_strict_supersedes_a_cookie_when_its_successor_is_issued(new_site, strict):
     configured = new_site(session=rotation(rotation={"strict": strict}))
