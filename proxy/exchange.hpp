@@ -49,6 +49,7 @@ struct Exchange {
     std::chrono::steady_clock::time_point admitted = began;  ///< when `session` and `set_cookie` were decided on last
 
     // What `forward` and `respond` are at.
+    std::string_view server_host;  ///< the Host of the server that is asked
     Stream* app = nullptr;     ///< the app's connection while its answer is relayed
     ResponseHead answer_head;  ///< as the app sent it
     AnswerHead answer;         ///< as the client gets it

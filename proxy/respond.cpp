@@ -53,7 +53,7 @@ void write_answer_head(Exchange& x) {
     const ResponseRules rules{.route = *x.route,
                               .request = x.request,
                               .https = x.peer.https,
-                              .upstream_host = x.record.server,
+                              .server_host = x.server_host,
                               .cookie_name = x.site->config.session.cookie.name,
                               .set_cookie = x.set_cookie.empty() ? std::nullopt : std::make_optional(x.set_cookie),
                               .session_route = x.session_route()};
