@@ -16,7 +16,7 @@ public:
     void add_all() {
         const ConnectionNames connection(head_.fields);
         for (const Field& field : head_.fields) {
-            if (connection.contains(field.name) || is_edited(edits(), field.name)) continue;
+            if (connection.contains(field.name) || is_edited(edits(), field.name, same_name)) continue;
             add(field);
         }
         for (const auto& [name, value] : edits().set) {

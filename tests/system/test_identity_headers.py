@@ -274,6 +274,16 @@ def test_a_route_edits_headers_in_both_directions(new_site):
     assert response.one("X-Kept") == "1"
 
 
+@pytest.mark.parametrize("name", ["x_env", "X.Env", "X_ENV", "x~env"])
+def test_a_header_that_a_route_sets_or_removes_comes_under_no_spelling(new_site, name):
+    edited = new_site(routes=[route("/set/", "public", headers={"request": {"set": {"X-Env": "production"}}}),
+                              route("/removed/", "public", headers={"request": {"remove": ["X-Env"]}})])
+    with edited.client() as client:
+        for path, expected in (("/set/x", [("X-Env", "production")]), ("/removed/x", [])):
+            seen = app_saw(client.get(path, {name: "evil"}))
+            assert [(field, value) for field, value in seen.headers if fold(field) == "x-env"] == expected
+
+
 def test_the_host_is_preserved_or_the_servers(new_site):
     both = new_site(routes=[route("/upstream/", "public") | {"host": "upstream"},
                             route("/", "public")])
