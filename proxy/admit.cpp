@@ -30,9 +30,24 @@ Opened open_cookies(EventLoop& loop, const Exchange& x) {
     return opened;
 }
 
+/// The cookie to present to the store; none: there is none that counts, and the answer deletes what is worthless.
+std::optional<SessionCookie> genuine_cookie(EventLoop& loop, Exchange& x) {
+    if (x.cookies.sessions.empty()) return std::nullopt;
+    Opened opened = open_cookies(loop, x);
+    if (opened.ambiguous) {
+        note(loop, x, Kind::refused, Reason::ambiguous_cookie, nullptr);
+        return std::nullopt;
+    }
+    if (!opened.cookie) {
+        note(loop, x, Kind::refused, opened.forged ? Reason::forged : Reason::malformed, nullptr);
+        x.set_cookie = x.site->cookie_writer.remove();
+    }
+    return std::move(opened.cookie);
+}
+
 /// What the client's cookies are bound to: their name, and where they may be sent.
 std::string_view audience(Exchange& x) {
-    if (!x.site->several_hosts) return x.site->audience;
+    if (!x.site->config.session.cookie.domain.empty()) return x.site->audience;
     return x.arena.join({x.site->audience, x.request.host});
 }
 
@@ -66,19 +81,34 @@ std::optional<Answer> refused(EventLoop& loop, Exchange& x, const SessionCookie&
         note(loop, x, Kind::refused, Reason::store_unavailable, &cookie.id);
         return Answer{.status = 503, .reason = "store_unavailable"};
     }
+    x.ended = cookie.id;
     if (why == SessionErrc::replaced) {
         // The browser may hold the new login's cookie by now: do not delete that.
         note(loop, x, Kind::refused, Reason::replaced, &cookie.id);
         return as_nobody(x);
     }
     x.set_cookie = x.site->cookie_writer.remove();
-    if (why == SessionErrc::replayed) {
-        const bool all = x.site->config.session.on_replay == config::OnReplay::end_user;
-        note(loop, x, Kind::ended, Reason::replay, &cookie.id, all ? "all sessions of the user were ended" : "");
-    } else {
+    if (why != SessionErrc::replayed)
         note(loop, x, Kind::refused, why_gone(loop, cookie, x.site->config.session), &cookie.id);
-    }
     return as_nobody(x);
+}
+
+/// The store has ended the session of a replayed cookie; session.on_replay may ask for more.
+Task<> after_replay(EventLoop& loop, const Exchange& x, const session::SessionId& replayed) {
+    note(loop, x, Kind::ended, Reason::replay, &replayed);
+    if (x.site->config.session.on_replay != config::OnReplay::end_user) co_return;
+    const session::User user = replayed.user();
+    Pending<std::vector<session::SessionId>> ending;
+    loop.store.end_user(user, ending.completion());
+    if (!ending.ready()) co_await ending.wait();
+    const auto& ended = ending.result();
+    if (!ended) {
+        note(loop, x, Kind::refused, Reason::store_unavailable, &replayed,
+             "the user's other sessions could not be ended; run: rotagate sessions revoke --user");
+        co_return;
+    }
+    for (const session::SessionId& id : *ended)
+        note(loop, x, Kind::ended, Reason::replay, &id, "another session's cookie was replayed");
 }
 
 void accept(EventLoop& loop, Exchange& x, session::Session session) {
@@ -97,28 +127,23 @@ Task<std::optional<Answer>> admit(EventLoop& loop, Exchange& x) {
     x.cookies = split_cookies(x.request.fields, x.site->config.session.cookie.name, x.arena);
     if (!x.session_route()) co_return std::nullopt;
     x.audience = audience(x);
-    if (x.cookies.sessions.empty()) co_return as_nobody(x);
-    const Opened opened = open_cookies(loop, x);
-    if (opened.ambiguous) {
-        note(loop, x, Kind::refused, Reason::ambiguous_cookie, nullptr);
-        co_return as_nobody(x);
-    }
-    if (!opened.cookie) {
-        note(loop, x, Kind::refused, opened.forged ? Reason::forged : Reason::malformed, nullptr);
-        x.set_cookie = x.site->cookie_writer.remove();
-        co_return as_nobody(x);
-    }
+    const auto cookie = genuine_cookie(loop, x);
+    if (!cookie) co_return as_nobody(x);
     loop.metrics.store_calls.add();
     const auto asked = std::chrono::steady_clock::now();
     Pending<session::Session> presented;
     const session::Presentation wanted{.renew = x.route->activity, .with_data = x.route->session_data};
-    loop.store.present(*opened.cookie, wanted, presented.completion());
+    loop.store.present(*cookie, wanted, presented.completion());
     if (!presented.ready()) co_await presented.wait();
     x.admitted = std::chrono::steady_clock::now();
     x.record.store_duration = std::chrono::duration_cast<std::chrono::microseconds>(x.admitted - asked);
     loop.metrics.store_duration.observe(x.record.store_duration);
-    if (!presented.result()) co_return refused(loop, x, *opened.cookie, presented.result().error());
-    accept(loop, x, std::move(*presented.result()));
+    auto& session = presented.result();
+    if (!session) {
+        if (session.error() == SessionErrc::replayed) co_await after_replay(loop, x, cookie->id);
+        co_return refused(loop, x, *cookie, session.error());
+    }
+    accept(loop, x, std::move(*session));
     co_return std::nullopt;
 }
 

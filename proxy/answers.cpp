@@ -81,8 +81,8 @@ Task<> respond_with(EventLoop& loop, Exchange& x, const Answer& answer) {
     if (answer.close) x.client.close_after_answer();
     if (answer.reason == "store_unavailable") {
         x.set_cookie = {};  // whether it is valid cannot be told: it is neither deleted nor rotated
-    } else if (x.set_cookie.empty()) {
-        if (!mint(loop, x)) co_await mint_with_store(loop, x);
+    } else if (!mint(loop, x)) {
+        co_await mint_with_store(loop, x);
     }
     const bool page = is_page_load(x.request);
     ResponseHead ours;
@@ -93,7 +93,7 @@ Task<> respond_with(EventLoop& loop, Exchange& x, const Answer& answer) {
         const ResponseRules rules{.route = *x.route,
                                   .request = x.request,
                                   .https = x.peer.https,
-                                  .upstream_host = {},
+                                  .server_host = {},
                                   .cookie_name = x.site->config.session.cookie.name,
                                   .set_cookie = x.set_cookie.empty() ? std::nullopt : std::make_optional(x.set_cookie),
                                   .session_route = x.session_route()};

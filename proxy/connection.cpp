@@ -155,6 +155,7 @@ std::size_t Connection::whole_head() const {
 /// Returns the length of the head that the input begins with; 0: there is none, and the client has its answer.
 Task<std::size_t> Connection::read_head() {
     phase_ = Phase::head;
+    wait_until(loop_.site->config.limits.header_timeout);  // once: single bytes do not extend it
     const std::size_t limit = loop_.site->config.limits.header_bytes;
     std::size_t scanned = 0;
     while (true) {
@@ -171,7 +172,6 @@ Task<std::size_t> Connection::read_head() {
             co_return 0;
         }
         if (scan.length > 0) co_return scan.length;
-        if (!deadline_.armed() || scanned == 0) wait_until(loop_.site->config.limits.header_timeout);
         error_code ec = co_await stream_->more(input.size());
         if (ec == asio::error::no_buffer_space) {
             stream_->detach_input(limit);

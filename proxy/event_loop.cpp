@@ -20,16 +20,10 @@ constexpr unsigned ticks_per_second = std::chrono::seconds(1) / Deadlines::tick_
 std::shared_ptr<Site> make_site(const config::Config& settings,
                                 const std::vector<std::unique_ptr<UpstreamPool>>& pools) {
     auto site = std::make_shared<Site>(settings);
-    std::string_view first_host;
-    for (const config::Route& route : site->config.routes) {
+    for (const config::Route& route : site->config.routes)
         for (const auto& pool : pools)
             if (pool->settings().name == route.upstream) site->pools.push_back(pool.get());
-        if (route.match.host.empty()) continue;
-        if (first_host.empty()) first_host = route.match.host;
-        site->several_hosts |= route.match.host != first_host;
-    }
     site->audience = settings.session.cookie.name + '\n' + settings.session.cookie.domain;
-    site->several_hosts &= settings.session.cookie.domain.empty();
     return site;
 }
 

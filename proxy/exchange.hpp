@@ -45,9 +45,11 @@ struct Exchange {
     Identity identity;
     std::string_view audience;    ///< what session cookies of this request are bound to
     std::string_view set_cookie;  ///< the Set-Cookie that the answer carries; empty: none
-    std::chrono::steady_clock::time_point admitted;
+    std::optional<session::SessionId> ended;  ///< that of a genuine cookie whose session is gone
+    std::chrono::steady_clock::time_point admitted = began;  ///< when `session` and `set_cookie` were decided on last
 
     // What `forward` and `respond` are at.
+    std::string_view server_host;  ///< the Host of the server that is asked
     Stream* app = nullptr;     ///< the app's connection while its answer is relayed
     ResponseHead answer_head;  ///< as the app sent it
     AnswerHead answer;         ///< as the client gets it

@@ -55,10 +55,11 @@ private:
     boost::container::small_vector<std::string_view, 4> names_;
 };
 
-/// Whether the route removes or replaces what came under this name.
-inline bool is_edited(const config::HeaderEdits& edits, std::string_view name) {
-    return std::any_of(edits.remove.begin(), edits.remove.end(), [&](const auto& n) { return same_name(n, name); }) ||
-           std::any_of(edits.set.begin(), edits.set.end(), [&](const auto& s) { return same_name(s.first, name); });
+/// Whether a route removes or replaces what came under this name. @param same  tells whether two names are one
+template <class Same>
+bool is_edited(const config::HeaderEdits& edits, std::string_view name, Same same) {
+    return std::any_of(edits.remove.begin(), edits.remove.end(), [&](const auto& n) { return same(n, name); }) ||
+           std::any_of(edits.set.begin(), edits.set.end(), [&](const auto& s) { return same(s.first, name); });
 }
 
 }  // namespace rotagate::proxy

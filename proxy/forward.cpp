@@ -84,7 +84,7 @@ bool pass_informational(Exchange& x, const ResponseHead& head) {
     const ResponseRules rules{.route = *x.route,
                               .request = x.request,
                               .https = x.peer.https,
-                              .upstream_host = {},
+                              .server_host = {},
                               .cookie_name = x.site->config.session.cookie.name,
                               .set_cookie = {},
                               .session_route = false};
@@ -151,7 +151,7 @@ void write_app_head(Exchange& x, std::string& head) {
                              .peer = x.peer,
                              .identity = x.session ? &x.identity : nullptr,
                              .cookies = x.cookies.others,
-                             .host = own_host ? std::string_view(x.pool->first_server_name()) : x.request.authority,
+                             .host = own_host ? x.server_host : x.request.authority,
                              .request_id = x.request_id};
     Fields fields;
     app_request_fields(x.request, rules, x.arena, fields);
@@ -224,6 +224,7 @@ Task<std::optional<Answer>> forward(EventLoop& loop, Exchange& x) {
             lease.emplace(std::move(*connected));
         }
         x.record.server = lease->server_name();
+        x.server_host = lease->host();
         const bool reused = lease->reused();
         Outcome outcome = co_await ask(loop, x, *lease);
         if (!outcome.retry) co_return std::move(outcome.answer);

@@ -38,7 +38,7 @@ struct ResponseRules {
     const config::Route& route;
     const RequestHead& request;
     bool https = true;                           ///< how the client reached us, for Location
-    std::string_view upstream_host;              ///< the app's server's authority, for Location
+    std::string_view server_host;                ///< the app's server's own Host, for Location
     std::string_view cookie_name;                ///< no app may set a cookie of this name
     std::optional<std::string_view> set_cookie;  ///< the session cookie to set or delete
     bool session_route = true;                   ///< no shared cache may store the answer

@@ -36,10 +36,9 @@ HealthChecks::HealthChecks(asio::io_context& loop, const std::vector<config::Ups
         contexts_.push_back(upstream.tls ? tls::upstream_context(*upstream.tls) : nullptr);
         for (std::size_t j = 0; j < upstream.servers.size(); ++j) {
             const config::Address& address = upstream.servers[j];
-            const std::string name =
-                upstream.tls && !upstream.tls->server_name.empty() ? upstream.tls->server_name : address.host;
             servers_.push_back(std::make_unique<Checked>(
-                Checked{upstream, Connector(loop, address, contexts_.back().get(), name), table[i][j]}));
+                Checked{upstream, Connector(loop, address, contexts_.back().get(), tls_name(upstream, address)),
+                        table[i][j]}));
             tasks_.start(watch(*servers_.back()));
         }
     }
@@ -81,7 +80,8 @@ Task<bool> HealthChecks::healthy(Checked& server) {
     Deadline waiting([&app] { app.abort(asio::error::timed_out); });
     deadlines_.arm(waiting, server.upstream.response_timeout);
     const std::string request = fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
-                                            server.upstream.health->path, server.connector.address().text());
+                                            server.upstream.health->path,
+                                            host_field(server.upstream, server.connector.address()));
     if (!app.send({request})) {
         if (co_await app.flush()) co_return false;
     }

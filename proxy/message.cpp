@@ -151,6 +151,12 @@ Known classify(std::string_view name) {
     return exact && folded.ends_with(cdn_suffix) ? Known::shared_cache : Known::other;
 }
 
+bool same_folded_name(std::string_view a, std::string_view b) {
+    const auto folded = [](char c) { return fold_table[static_cast<unsigned char>(c)] & ~odd; };
+    return a.size() == b.size() &&
+           std::equal(a.begin(), a.end(), b.begin(), [&](char x, char y) { return folded(x) == folded(y); });
+}
+
 bool same_name(std::string_view a, std::string_view b) {
     return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
                return x == y || grammar::lower(x) == grammar::lower(y);

@@ -114,6 +114,9 @@ private:
 /// The entry of Known for a header name, by the fold rule (SECURITY.md): one lookup.
 Known classify(std::string_view name);
 
+/// Equality of header names by the fold rule: "x_env" is "X-Env".
+bool same_folded_name(std::string_view a, std::string_view b);
+
 /// Equality of ASCII text in any case.
 bool same_name(std::string_view a, std::string_view b);
 

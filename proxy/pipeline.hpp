@@ -31,7 +31,8 @@ Task<> respond_with(EventLoop& loop, Exchange& x, const Answer& answer);
 
 /// Obeys X-Session-*: logins, logouts, data. Answers: 502, 503.
 Task<std::optional<Answer>> obey_session_command(EventLoop& loop, Exchange& x, const ResponseHead& head);
-/// Mints the session's next cookie into x.set_cookie, if there is a session and it has not ended meanwhile.
+/// Mints the session's next cookie into x.set_cookie, if there is a session and it has not ended meanwhile; drops a
+/// deletion that was decided on too long ago.
 /// @return false: that takes mint_with_store()
 bool mint(EventLoop& loop, Exchange& x);
 /// The same where the store has to be asked: after a long wait for the app, or with rotation.strict. Answers: 503.

@@ -21,14 +21,15 @@ bool passes(Known known, const Peer& peer) {
 
 void add_client_fields(const RequestHead& head, const RequestRules& rules, Fields& out) {
     const ConnectionNames connection(head.fields);
+    const config::HeaderEdits& edits = rules.route.request_headers;  // for every name that an app may take for the same
     for (const Field& field : head.fields) {
         if (!passes(field.known, rules.peer) || connection.contains(field.name)) continue;
-        if (!is_edited(rules.route.request_headers, field.name)) out.push_back(field);
+        if (!is_edited(edits, field.name, same_folded_name)) out.push_back(field);
     }
-    if (rules.cookies && !is_edited(rules.route.request_headers, "cookie")) {
+    if (rules.cookies && !is_edited(edits, "cookie", same_folded_name)) {
         out.push_back({"Cookie", *rules.cookies, Known::cookie});
     }
-    for (const auto& [name, value] : rules.route.request_headers.set) {
+    for (const auto& [name, value] : edits.set) {
         const Known known = classify(name);
         if (!is_ours(known)) out.push_back({name, value, known});
     }

@@ -10,7 +10,8 @@ namespace {
 using namespace std::chrono_literals;
 using session::SessionErrc;
 
-// An answer that took longer asks the store again whether its session is still there (SPEC section 2, R7).
+// An answer that took longer asks the store again whether its session is still there, and deletes no cookie: a login may
+// have come in between (SPEC section 2, R7).
 constexpr auto ask_again_after = 1s;
 
 void seal_next(EventLoop& loop, Exchange& x, session::Millis minted) {
@@ -52,7 +53,7 @@ void write_answer_head(Exchange& x) {
     const ResponseRules rules{.route = *x.route,
                               .request = x.request,
                               .https = x.peer.https,
-                              .upstream_host = x.record.server,
+                              .server_host = x.server_host,
                               .cookie_name = x.site->config.session.cookie.name,
                               .set_cookie = x.set_cookie.empty() ? std::nullopt : std::make_optional(x.set_cookie),
                               .session_route = x.session_route()};
@@ -62,10 +63,12 @@ void write_answer_head(Exchange& x) {
 }  // namespace
 
 bool mint(EventLoop& loop, Exchange& x) {
+    const bool late = loop.deadlines.now() - x.admitted >= ask_again_after;
+    if (late) x.set_cookie = {};  // the next request will have it deleted
     // A session that has ended gets no cookie, for that could overwrite the cookie of a new login; the answer itself is
     // good.
     if (!x.session || loop.store.known_ended(x.session->id)) return true;
-    if (x.site->config.session.rotation.strict || loop.deadlines.now() - x.admitted >= ask_again_after) return false;
+    if (x.site->config.session.rotation.strict || late) return false;
     seal_next(loop, x, loop.store.now());
     return true;
 }

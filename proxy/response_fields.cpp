@@ -16,7 +16,7 @@ public:
     void add_all() {
         const ConnectionNames connection(head_.fields);
         for (const Field& field : head_.fields) {
-            if (connection.contains(field.name) || is_edited(edits(), field.name)) continue;
+            if (connection.contains(field.name) || is_edited(edits(), field.name, same_name)) continue;
             add(field);
         }
         for (const auto& [name, value] : edits().set) {
@@ -105,7 +105,7 @@ private:
         return {.strip_prefix = rules_.route.strip_prefix,
                 .client_scheme = rules_.https ? "https" : "http",
                 .client_authority = rules_.request.authority,
-                .origins = {rewrites ? rules_.upstream_host : std::string_view(),
+                .origins = {rewrites ? rules_.server_host : std::string_view(),
                             rewrites ? rules_.request.authority : std::string_view()}};
     }
 

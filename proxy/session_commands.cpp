@@ -21,7 +21,8 @@ Task<std::optional<Answer>> log_in(EventLoop& loop, Exchange& x, const SessionCo
                                 .client = x.client_address,
                                 .replaces = {}};
     if (command.data) request.data = std::string(*command.data);
-    if (x.session) request.replaces = x.session->id;
+    // Late requests with the cookie of a session that has ended must not have the new cookie deleted either.
+    request.replaces = x.session ? x.session->id : x.ended;
     Pending<session::Started> starting;
     loop.store.start(request, starting.completion());
     if (!starting.ready()) co_await starting.wait();
@@ -37,31 +38,42 @@ Task<std::optional<Answer>> log_in(EventLoop& loop, Exchange& x, const SessionCo
     co_return std::nullopt;
 }
 
-Task<std::optional<Answer>> log_out(EventLoop& loop, Exchange& x, SessionCommand::End end) {
-    if (!x.cookies.sessions.empty()) x.set_cookie = x.site->cookie_writer.remove();
-    if (!x.session) co_return std::nullopt;
-    const session::SessionId id = x.session->id;
-    if (end == SessionCommand::End::session) {
-        Pending<bool> ending;
-        loop.store.end(id, ending.completion());
-        if (!ending.ready()) co_await ending.wait();
-        const auto& ended = ending.result();
-        if (!ended) co_return failure(loop, x, ended.error());
-        if (*ended) note(loop, x, Kind::ended, Reason::logout, &id);
-    } else {
-        Pending<std::vector<session::SessionId>> ending;
-        loop.store.end_user(x.user, ending.completion());
-        if (!ending.ready()) co_await ending.wait();
-        const auto& ended = ending.result();
-        if (!ended) co_return failure(loop, x, ended.error());
-        for (const session::SessionId& one : *ended) note(loop, x, Kind::ended, Reason::logout_user, &one);
+/// This request has ended its session. Where somebody else had ended it already, the browser may hold the cookie of a
+/// new login by now, which a deletion would hit.
+void delete_cookie(Exchange& x) {
+    x.set_cookie = x.site->cookie_writer.remove();
+    x.admitted = std::chrono::steady_clock::now();
+}
+
+Task<std::optional<Answer>> log_out(EventLoop& loop, Exchange& x) {
+    Pending<bool> ending;
+    loop.store.end(x.session->id, ending.completion());
+    if (!ending.ready()) co_await ending.wait();
+    const auto& ended = ending.result();
+    if (!ended) co_return failure(loop, x, ended.error());
+    if (*ended) {
+        note(loop, x, Kind::ended, Reason::logout, &x.session->id);
+        delete_cookie(x);
+    }
+    x.session.reset();
+    co_return std::nullopt;
+}
+
+Task<std::optional<Answer>> log_out_everywhere(EventLoop& loop, Exchange& x) {
+    Pending<std::vector<session::SessionId>> ending;
+    loop.store.end_user(x.user, ending.completion());
+    if (!ending.ready()) co_await ending.wait();
+    const auto& ended = ending.result();
+    if (!ended) co_return failure(loop, x, ended.error());
+    for (const session::SessionId& one : *ended) {
+        note(loop, x, Kind::ended, Reason::logout_user, &one);
+        if (one == x.session->id) delete_cookie(x);
     }
     x.session.reset();
     co_return std::nullopt;
 }
 
 Task<std::optional<Answer>> keep_data(EventLoop& loop, Exchange& x, std::string_view data) {
-    if (!x.session) co_return std::nullopt;
     Pending<void> keeping;
     loop.store.replace_data(x.session->id, std::string(data), keeping.completion());
     if (!keeping.ready()) co_await keeping.wait();
@@ -84,7 +96,9 @@ Task<std::optional<Answer>> obey_session_command(EventLoop& loop, Exchange& x, c
         co_return Answer{.status = 502, .reason = "invalid_session_command"};
     }
     if (command->user) co_return co_await log_in(loop, x, *command);
-    if (command->end != SessionCommand::End::none) co_return co_await log_out(loop, x, command->end);
+    if (!x.session) co_return std::nullopt;  // there is nothing to end, and nothing that could keep data
+    if (command->end == SessionCommand::End::session) co_return co_await log_out(loop, x);
+    if (command->end == SessionCommand::End::user) co_return co_await log_out_everywhere(loop, x);
     if (command->data) co_return co_await keep_data(loop, x, *command->data);
     co_return std::nullopt;
 }

@@ -17,8 +17,7 @@ struct Site {
     config::Config config;
     SetCookieWriter cookie_writer;
     std::vector<UpstreamPool*> pools;  ///< for each route, its upstream's; the event loop owns them
-    bool several_hosts = false;        ///< host-only cookies are bound to their host
-    std::string audience;              ///< what session cookies are bound to, but for the host where there are several
+    std::string audience;              ///< what session cookies are bound to; host-only ones to their host besides
 };
 
 }  // namespace rotagate::proxy

@@ -13,12 +13,18 @@ namespace {
 
 constexpr auto name_lifetime = std::chrono::seconds(10);  // getaddrinfo() does not tell the record's own
 
-std::string server_tls_name(const config::Upstream& upstream, const config::Address& server) {
+}  // namespace
+
+std::string tls_name(const config::Upstream& upstream, const config::Address& server) {
     if (!upstream.tls) return {};
     return upstream.tls->server_name.empty() ? server.host : upstream.tls->server_name;
 }
 
-}  // namespace
+std::string host_field(const config::Upstream& upstream, const config::Address& server) {
+    if (!server.is_unix()) return server.text();
+    const std::string name = tls_name(upstream, server);
+    return name.empty() ? "localhost" : name;
+}
 
 Connector::Connector(asio::io_context& loop, config::Address address, SSL_CTX* tls, std::string tls_name)
     : loop_(loop), address_(std::move(address)), tls_(tls), tls_name_(std::move(tls_name)) {
@@ -106,8 +112,9 @@ class UpstreamPool::Server final : public StreamWatcher {
 public:
     Server(asio::io_context& loop, const config::Upstream& upstream, const config::Address& address, SSL_CTX* tls,
            std::shared_ptr<ServerHealth> shared_health)
-        : connector(loop, address, tls, server_tls_name(upstream, address)),
+        : connector(loop, address, tls, tls_name(upstream, address)),
           name(address.text()),
+          host(host_field(upstream, address)),
           health(std::move(shared_health)),
           max_idle(upstream.max_idle_connections) {}
 
@@ -135,7 +142,7 @@ public:
     }
 
     Connector connector;
-    std::string name;
+    std::string name, host;
     std::shared_ptr<ServerHealth> health;
     std::size_t max_idle, active = 0;
     std::vector<std::shared_ptr<Stream>> idle;
@@ -153,6 +160,7 @@ UpstreamPool::Lease::~Lease() {
 }
 
 const std::string& UpstreamPool::Lease::server_name() const { return server_->name; }
+const std::string& UpstreamPool::Lease::host() const { return server_->host; }
 
 void UpstreamPool::Lease::give_back() {
     --server_->active;
@@ -170,8 +178,6 @@ UpstreamPool::UpstreamPool(asio::io_context& loop, const config::Upstream& setti
 }
 
 UpstreamPool::~UpstreamPool() = default;
-
-const std::string& UpstreamPool::first_server_name() const { return servers_.front()->name; }
 
 bool UpstreamPool::choose(Attempt& attempt) {
     boost::container::small_vector<Candidate, 8> candidates;

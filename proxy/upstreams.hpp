@@ -24,6 +24,11 @@ struct ServerHealth {
 /// For each upstream, each of its servers.
 using HealthTable = std::vector<std::vector<std::shared_ptr<ServerHealth>>>;
 
+/// The name that a server's certificate must be for; empty: the upstream is spoken to without TLS.
+std::string tls_name(const config::Upstream& upstream, const config::Address& server);
+/// A server's own Host: its address, or on a unix socket its name in TLS, or localhost.
+std::string host_field(const config::Upstream& upstream, const config::Address& server);
+
 /// Opens connections to one server; looks its name up again as time goes by.
 class Connector {
 public:
@@ -63,6 +68,7 @@ public:
             return reused_;
         }  ///< it served a request before: the server may have closed it meanwhile
         const std::string& server_name() const;
+        const std::string& host() const;  ///< host_field() of its server
         /// For the next request: the answer is read to its end, and the server keeps the connection open.
         void give_back();
 
@@ -91,7 +97,6 @@ public:
     Task<session::Result<Lease>> connect(const Attempt& attempt);
 
     const config::Upstream& settings() const { return settings_; }
-    const std::string& first_server_name() const;
 
 private:
     config::Upstream settings_;

@@ -74,7 +74,7 @@ Result<Session> MemoryShard::present(const SessionCookie& cookie, bool renew, Mi
     if (!record) return replaced_.contains(cookie.id, now) ? SessionErrc::replaced : SessionErrc::unknown;
     const Verdict verdict = session::present(record->rotation, cookie.minted, now, settings_.rotation.grace);
     if (verdict == Verdict::replay && settings_.on_replay != config::OnReplay::report) {
-        end_for_replay(*record);
+        remove(*record);
         return SessionErrc::replayed;
     }
     // `due` stays behind: an order of expiry that is put right when an entry comes up costs nothing per request.
@@ -83,16 +83,6 @@ Result<Session> MemoryShard::present(const SessionCookie& cookie, bool renew, Mi
     Session session = record->snapshot();
     session.replay_reported = verdict == Verdict::replay;
     return session;
-}
-
-void MemoryShard::end_for_replay(MemoryRecord& record) {
-    if (settings_.on_replay == config::OnReplay::end_session) {
-        remove(record);
-        return;
-    }
-    UserSessions& sessions = record.user->second;
-    while (remove(sessions.front())) {
-    }
 }
 
 Result<void> MemoryShard::issue(const SessionId& id, Millis minted, Millis now) {

@@ -74,7 +74,6 @@ private:
     Users::iterator user_of(const SessionId& id);
     Users::iterator next_user(const KeySelection& selection, const std::optional<KeyParts>& after);
     bool remove(MemoryRecord& record);
-    void end_for_replay(MemoryRecord& record);
     std::vector<SessionId> displace(UserSessions& sessions);
     void expire(Millis now);
 

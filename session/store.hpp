@@ -64,7 +64,8 @@ public:
 
     /// Validates, advances the rotation and renews the TTL, in one atomic operation. The answer need not have what only
     /// listings tell: the client's address.
-    /// Errors: unknown, replaced, replayed (now destroyed, with all of the user's sessions under on_replay: end_user).
+    /// Errors: unknown, replaced, replayed (now destroyed, unless on_replay is report; the caller ends the user's other
+    /// sessions under end_user).
     virtual void present(const SessionCookie& cookie, Presentation wanted, Completion<Session> done) = 0;
 
     /// rotation.strict only: applies the rule for a presentation to a mint time that is about to be issued.

@@ -155,6 +155,19 @@ SCENARIO("a route edits the request's fields, but not the gateway's", "[headers]
           "GET / HTTP/1.1\r\nHost: Example.org\r\nX-Other: 1\r\nX-Env: production\r\n" + ours + "\r\n");
 }
 
+SCENARIO("a route's edits reach whatever an app may take for the same field", "[headers]") {
+    Exchange x;
+    x.route.request_headers.set = {{"X-Env", "production"}};
+    x.route.request_headers.remove = {"X-Debug", "x_trace"};
+    x.cookies = "a=b";
+    CHECK(x.to_app("x_env: evil\r\nX.ENV: evil\r\nX-Debug: 1\r\nx~debug: 1\r\nX-Trace: 1\r\nX-Envy: 1\r\nXEnv: 1\r\n") ==
+          "GET / HTTP/1.1\r\nHost: Example.org\r\nX-Envy: 1\r\nXEnv: 1\r\nCookie: a=b\r\nX-Env: production\r\n" + ours +
+              "\r\n");
+    x.session_route = false;
+    x.route.response_headers.remove = {"X-Debug"};
+    CHECK(x.to_client("X_Debug: 1\r\nx-debug: 1\r\n") == "X_Debug: 1\n");
+}
+
 SCENARIO("an app's control and hop-by-hop fields never reach the client", "[headers]") {
     Exchange x;
     x.session_route = false;

@@ -61,17 +61,6 @@ void rotation_contract(StoreHarness& harness) {
         }
         CHECK(store.present(old_cookie).error() == SessionErrc::replayed);
     }
-    SECTION("on_replay: end_user ends all sessions of exactly this user") {
-        settings.on_replay = config::OnReplay::end_user;
-        StoreCaller store{harness, settings};
-        const auto same_user = store.start(alice).session;
-        const auto other_org = store.start({"alice", ""}).session;
-        const Superseded stolen{harness, store, alice};
-        CHECK(store.present(stolen.old_cookie).error() == SessionErrc::replayed);
-        CHECK(store.check(same_user.id).error() == SessionErrc::unknown);
-        CHECK(store.check(stolen.session.id).error() == SessionErrc::unknown);
-        CHECK(store.check(other_org.id).has_value());
-    }
     SECTION("on_replay: report lets the replay pass, and says so every time") {
         settings.on_replay = config::OnReplay::report;
         StoreCaller store{harness, settings};

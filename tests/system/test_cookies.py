@@ -143,12 +143,18 @@ def test_keys_that_no_longer_seal_still_open(new_site, tmp_path):
     assert both.gateway.store_calls() == calls + 1
 
 
-@pytest.fixture(scope="module")
-def two_hosts(module_sites):
-    routes = []
-    for host in ("example.test", "api.example.test"):
-        routes += [route("/login", "optional", host=host, sessions="control"), route("/", host=host)]
-    return module_sites(routes=routes)
+def routes_for(host: str) -> list[dict]:
+    return [route("/login", "optional", host=host, sessions="control"), route("/", host=host)]
+
+
+ANY_HOST = [route("/login", "optional", sessions="control"), route("/")]
+
+
+@pytest.fixture(scope="module", params=[routes_for("example.test") + routes_for("api.example.test"),
+                                        routes_for("api.example.test") + ANY_HOST, ANY_HOST],
+                ids=["C1-two-named", "C1-one-named", "C1-none-named"])
+def two_hosts(module_sites, request):
+    return module_sites(routes=request.param)
 
 
 def test_a_host_only_cookie_counts_at_its_host_only(two_hosts):

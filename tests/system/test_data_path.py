@@ -19,6 +19,7 @@ SANITIZED = SCALE > 1  # its allocators keep what is freed, and it is slow
 BIG = 2**26 if SANITIZED else 2**30  # bytes of a big body; the code has no case that begins beyond 4 GiB
 ALLOWANCE = 2**30 if SANITIZED else 16 * 2**20  # bytes of memory that a body of any size may take
 PIECE = bytes(range(256)) * 1024
+HEAD_TIME = 2  # seconds, of the gateway that shows how long a head may take
 OPEN = [route("/", "public")]
 
 
@@ -622,6 +623,29 @@ def test_a_head_that_does_not_end_in_time_is_408(limited, begin, dripping):
         response = client.read_response()
         assert response.status == 408 and response.closes
         assert 0.8 < time.monotonic() - began < 2 + PATIENCE / 2
+
+
+@pytest.fixture(scope="module")
+def unhurried(module_sites):
+    """header_timeout is longer than a connection keeps its buffers, and far from idle_timeout."""
+    return module_sites(routes=OPEN, limits={"header_timeout": f"{HEAD_TIME}s", "idle_timeout": "75s"})
+
+
+@pytest.mark.parametrize("before", ["at-once", "parked", "behind-a-request"])
+@pytest.mark.parametrize("dripping", [False, True], ids=["silent", "dripping"])
+def test_the_time_for_a_head_is_header_timeout_and_runs_from_its_first_byte(unhurried, before, dripping):
+    with unhurried.client() as client:
+        if before == "parked":
+            wait_for_protocol_time(1.5)  # after a second of silence the connection gives its buffers back
+        elif before == "behind-a-request":
+            assert client.get("/x").status == 200
+        client.send(b"GET /x HTTP/1.1\r\nHo")
+        began = time.monotonic()
+        if dripping:
+            client.drip_until_answered(b"x", 0.2)
+        response = client.read_response()
+        assert response.status == 408 and response.closes
+        assert HEAD_TIME - 0.2 < time.monotonic() - began < HEAD_TIME + PATIENCE / 2
 
 
 def test_a_connection_without_a_request_is_closed(limited):

@@ -8,6 +8,7 @@ import pytest
 
 from harness import http1
 from harness.browser import app_saw, asked
+from harness.deadlines import poll
 from harness.gateway import route
 from harness.http1 import crlf
 
@@ -273,6 +274,16 @@ def test_a_route_edits_headers_in_both_directions(new_site):
     assert response.one("X-Kept") == "1"
 
 
+@pytest.mark.parametrize("name", ["x_env", "X.Env", "X_ENV", "x~env"])
+def test_a_header_that_a_route_sets_or_removes_comes_under_no_spelling(new_site, name):
+    edited = new_site(routes=[route("/set/", "public", headers={"request": {"set": {"X-Env": "production"}}}),
+                              route("/removed/", "public", headers={"request": {"remove": ["X-Env"]}})])
+    with edited.client() as client:
+        for path, expected in (("/set/x", [("X-Env", "production")]), ("/removed/x", [])):
+            seen = app_saw(client.get(path, {name: "evil"}))
+            assert [(field, value) for field, value in seen.headers if fold(field) == "x-env"] == expected
+
+
 def test_the_host_is_preserved_or_the_servers(new_site):
     both = new_site(routes=[route("/upstream/", "public") | {"host": "upstream"},
                             route("/", "public")])
@@ -281,3 +292,36 @@ def test_the_host_is_preserved_or_the_servers(new_site):
         seen = app_saw(client.get("/upstream/x"))
         assert seen.one("Host") == both.app.address
         assert seen.one("X-Forwarded-Host") == "example.test"
+
+
+def test_each_server_gets_its_own_host_and_may_call_itself_by_it(new_site):
+    def redirect(exchange):
+        host = exchange.request.one("Host")
+        return http1.response_bytes(302, {"Location": f"http://{host}/next", "X-Host": host})
+
+    first, second = new_site.app(handler=redirect), new_site.app(handler=redirect)
+    site = new_site(first, upstreams={"app": {"servers": [first.address, second.address]}},
+                    routes=[route("/", "public") | {"host": "upstream"}])
+    with site.client() as client:
+        answers = [client.get("/x") for _ in range(4)]
+    assert sorted(answer.one("X-Host") for answer in answers) == sorted(2 * [first.address, second.address])
+    assert {answer.one("Location") for answer in answers} == {"https://example.test/next"}
+
+
+def test_a_server_on_a_unix_socket_is_localhost(new_site, tmp_path):
+    app = new_site.app(unix_path=tmp_path / "app.sock")
+    site = new_site(app, upstreams={"app": {"health": {"path": "/healthz", "interval": "100ms"}}},
+                    routes=[route("/", "public") | {"host": "upstream"}])
+    with site.client() as client:
+        answer = client.get(asked("/x", {"Location": "http://localhost/next"}, status=302))
+    assert app_saw(answer).one("Host") == "localhost"
+    assert answer.one("Location") == "https://example.test/next"
+    assert poll(lambda: app.requests("/healthz"), "a health check")[0].one("Host") == "localhost"
+
+
+def test_a_server_with_tls_on_a_unix_socket_has_the_name_that_is_verified(new_site, certificates, tmp_path):
+    app = new_site.app(unix_path=tmp_path / "app.sock", certificate=certificates.app)
+    tls = {"ca": str(certificates.app.cert), "server_name": "app.internal"}
+    site = new_site(app, upstreams={"app": {"tls": tls}}, routes=[route("/", "public") | {"host": "upstream"}])
+    with site.client() as client:
+        assert app_saw(client.get("/x")).one("Host") == "app.internal"

@@ -82,6 +82,27 @@ def test_a_replay_ends_what_on_replay_says(new_site, on_replay, other_survives, 
     assert elsewhere.user() == "alice", "the same id in an organization is another user"
 
 
+@pytest.mark.parametrize("on_replay, ends", [("end_session", 1), ("end_user", 3)])
+def test_every_session_that_a_replay_ends_has_its_line_and_is_counted(new_site, on_replay, ends):
+    guarded = new_site(session=rotation(on_replay=on_replay))
+    laptop, *others = (guarded.browser("alice") for _ in range(3))
+    guarded.browser("alice", org="acme")
+    thief = laptop.copy()
+    wait_for_protocol_time(1.3 * GRACE)
+    assert laptop.user() == laptop.user() == "alice"
+    wait_for_protocol_time(2.1 * GRACE)
+    refused = thief.get("/account")
+    assert refused.status == 401
+    lines = guarded.gateway.security_log("replay")
+    started = [line["session"] for line in guarded.gateway.security_log("login", user="alice") if not line.get("org")]
+    assert lines[0]["session"] == started[0], "the session of the cookie is the first"
+    assert sorted(line["session"] for line in lines) == sorted(started[:ends])
+    assert {(line["event"], line["user"], line["request_id"]) for line in lines} == {
+        ("session_ended", "alice", refused.json()["request_id"])}
+    assert guarded.gateway.metrics()['rotagate_sessions_ended_total{reason="replay"}'] == ends
+    assert len(guarded.gateway.sessions(user="alice")) == 4 - ends
+
+
 @pytest.mark.parametrize("strict", [False, True])
 def test_strict_supersedes_a_cookie_when_its_successor_is_issued(new_site, strict):
     configured = new_site(session=rotation(rotation={"strict": strict}))
@@ -172,6 +193,90 @@ def test_a_late_answer_of_the_old_session_does_not_bury_the_new_login(site):
         assert set_cookies(late) == []
         alice.receive(late)
     assert alice.user() == "alice"
+
+
+@pytest.fixture
+def held(site):
+    """Makes the app hold back its answer to a path: held(path, headers) -> (it has arrived, let it go on)."""
+    def hold(path: str, headers: dict | None = None):
+        arrived, go_on = threading.Event(), threading.Event()
+
+        def answer(exchange):
+            exchange.read_body()
+            arrived.set()
+            assert go_on.wait(PATIENCE)
+            return http1.response_bytes(200, headers or {}, b"late")
+
+        site.app.on(path, answer)
+        return arrived, go_on
+
+    return hold
+
+
+@pytest.mark.parametrize("headers", [{"X-Session-End": "session"}, {"X-Session-User": ""}], ids=["end", "empty-user"])
+def test_a_late_logout_of_the_old_session_does_not_bury_the_new_login(site, held, headers):
+    """R7: the old session has ended already, so there is nothing to delete."""
+    arrived, go_on = held("/control/late-logout", headers)
+    alice = site.browser("alice")
+    with site.client() as client:
+        client.send(http1.request_bytes("GET", "/control/late-logout", {"Cookie": alice.cookie_header}))
+        assert arrived.wait(PATIENCE)
+        alice.login("alice")
+        go_on.set()
+        late = client.read_response()
+    assert late.status == 200 and set_cookies(late) == []
+    assert alice.user() == "alice"
+
+
+def test_a_logout_with_a_replaced_cookie_does_not_bury_the_new_login(site):
+    """R7"""
+    alice = site.browser("alice")
+    old = alice.copy()
+    alice.login("alice")
+    answer = old.get(asked("/login", {"X-Session-End": "session"}))
+    assert answer.status == 200 and set_cookies(answer) == []
+    assert alice.user() == "alice"
+
+
+def test_a_logout_with_ambiguous_cookies_deletes_nothing(site):
+    alice, bob = site.browser("alice"), site.browser("bob")
+    with site.client() as client:
+        answer = client.get(asked("/login", {"X-Session-End": "session"}),
+                            {"Cookie": f"{alice.cookie_header}; {bob.cookie_header}"})
+    assert answer.status == 200 and set_cookies(answer) == []
+    assert (alice.user(), bob.user()) == ("alice", "bob")
+
+
+@pytest.mark.parametrize("worthless", ["revoked", "forged"])
+def test_a_late_deletion_of_a_worthless_cookie_does_not_bury_the_new_login(site, held, worthless):
+    """R7: a deletion that was decided on more than a second ago is left to the next request."""
+    arrived, go_on = held("/optional/late")
+    alice = site.browser("teresa")
+    site.gateway.revoke("user=teresa")
+    if worthless == "forged":
+        alice.cookie = alice.cookie[:-1]
+    with site.client() as client:
+        client.send(http1.request_bytes("GET", "/optional/late", {"Cookie": alice.cookie_header}))
+        assert arrived.wait(PATIENCE)
+        alice.login("teresa")
+        wait_for_protocol_time(1.2)
+        go_on.set()
+        late = client.read_response()
+        assert late.status == 200 and set_cookies(late) == []
+        again = client.get("/optional/x", {"Cookie": f"{COOKIE}=junk"})
+        assert [cookie.deletes for cookie in set_cookies(again)] == [True]
+    assert alice.user() == "teresa"
+
+
+def test_after_a_login_with_an_ended_sessions_cookie_that_cookie_is_not_deleted_for_a_while(site):
+    """R7: requests that carried the old cookie may still be on their way."""
+    alice = site.browser("ulla")
+    site.gateway.revoke("user=ulla")
+    old = alice.copy()
+    alice.login("ulla")
+    refused = old.get("/account")
+    assert refused.status == 401 and set_cookies(refused) == []
+    assert alice.user() == "ulla"
 
 
 @pytest.mark.parametrize("limit", [1, 2])
