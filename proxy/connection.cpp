@@ -33,7 +33,8 @@ Connection::Connection(EventLoop& loop, const Listening& listening, Socket socke
       peer_(std::move(peer)),
       stream_(std::make_shared<Stream>(loop.context, std::move(socket),
                                        listening.tls ? listening.tls->accept() : nullptr, Buffer::client_size)),
-      deadline_([this] { on_deadline(); }) {
+      deadline_([this] { on_deadline(); }),
+      writing_([this] { stream_->abort(asio::error::timed_out); }) {
     loop_.connections_->push_back(*this);
     loop_.metrics.connections_open.add();
 }
@@ -327,11 +328,9 @@ bool Connection::send_body(std::string_view data, bool last) {
 }
 
 Task<error_code> Connection::flush() {
-    const Phase before = std::exchange(phase_, Phase::writing);
-    wait_until(loop_.site->config.limits.idle_timeout);
+    loop_.deadlines.arm(writing_, loop_.site->config.limits.idle_timeout);
     const error_code ec = co_await stream_->flush();
-    deadline_.disarm();
-    phase_ = before;
+    writing_.disarm();
     co_return ec;
 }
 
@@ -342,7 +341,7 @@ void Connection::cut() {
 
 /// Reads into nothing what the client still sends, so that it gets to read the answer.
 Task<> Connection::linger() {
-    phase_ = Phase::writing;
+    phase_ = Phase::lingering;
     wait_until(linger_time);
     std::size_t total = 0;
     while (total < linger_bytes) {
@@ -361,7 +360,7 @@ void Connection::on_deadline() {
     timed_out_ = true;
     switch (phase_) {
         case Phase::handshake:
-        case Phase::writing:
+        case Phase::lingering:
             return stream_->abort(asio::error::timed_out);
         case Phase::idle:
         case Phase::head:

@@ -54,13 +54,14 @@ private:
     void wait_until(std::chrono::milliseconds after);
     void on_deadline();
 
-    enum class Phase { handshake, idle, head, exchange, writing };
+    enum class Phase { handshake, idle, head, exchange, lingering };
 
     EventLoop& loop_;
     const Listening& listening_;
     Peer peer_;
     std::shared_ptr<Stream> stream_;
-    Deadline deadline_;
+    Deadline deadline_;  ///< of reading, and of the handshake
+    Deadline writing_;   ///< while the client does not take what is sent; both may be under way at once
     Phase phase_ = Phase::handshake;
     bool timed_out_ = false, keep_alive_ = true, chunked_ = false;
     std::unique_ptr<Exchange> exchange_;

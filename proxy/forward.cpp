@@ -22,8 +22,9 @@ struct Outcome {
 
 /// Carries the rest of a request's body to the app while the app may answer already.
 struct Upload {
-    BodyPiece last;    ///< where it stopped; its error tells why
-    bool done = true;  ///< the coroutine has come to its end
+    BodyPiece last;         ///< where it stopped; its error tells why
+    bool done = true;       ///< the coroutine has come to its end
+    bool answered = false;  ///< the app's answer has begun, and is waited for elsewhere
     Signal finished;
 };
 
@@ -61,16 +62,20 @@ bool send_piece(Stream& app, Framing framing, const BodyPiece& piece, std::strin
 
 Task<> upload(EventLoop& loop, Exchange& x, Stream& app, Deadline& waiting, Upload& state) {
     const auto timeout = x.pool->settings().response_timeout;
+    Deadline sending([&app] { app.abort(asio::error::timed_out); });
     while (!state.last.end && !state.last.error) {
         state.last = co_await x.client.next_body();
         if (state.last.error) break;
-        loop.deadlines.arm(waiting, timeout);
         error_code failed;
-        if (!send_piece(app, x.request.framing, state.last, loop.scratch)) failed = co_await app.flush();
+        if (!send_piece(app, x.request.framing, state.last, loop.scratch)) {
+            loop.deadlines.arm(sending, timeout);
+            failed = co_await app.flush();
+            sending.disarm();
+        }
         if (failed) break;  // what the app has answered before it stopped listening is still read
-        // The app is waited for only when it has everything.
-        if (!state.last.end) waiting.disarm();
     }
+    // The app's answer is waited for only when the app has everything.
+    if (state.last.end && !state.answered) loop.deadlines.arm(waiting, timeout);
     // The app must not take half a message for a whole one.
     if (state.last.error) app.abort(make_error_code(errc::broken_pipe));
     state.done = true;
@@ -158,16 +163,31 @@ void write_app_head(Exchange& x, std::string& head) {
     http1::write_request_head(head, x.request.method, app_target(x), fields);
 }
 
+/// Lets others see the app's connection for as long as it is lent.
+class Asked {
+public:
+    Asked(Exchange& x, Stream& app) : x_(x) { x.app = &app; }
+    ~Asked() { x_.app = nullptr; }
+    Asked(const Asked&) = delete;
+    Asked& operator=(const Asked&) = delete;
+
+private:
+    Exchange& x_;
+};
+
+/// Whether the client went away before it had brought its body: no fault of the app's.
+bool left_in_upload(const Upload& body) { return body.last.error && body.last.error != asio::error::operation_aborted; }
+
 /// One attempt on one connection.
 Task<Outcome> ask(EventLoop& loop, Exchange& x, UpstreamPool::Lease& lease) {
     Stream& app = lease.stream();
-    x.app = &app;
     Deadline waiting([&app] { app.abort(asio::error::timed_out); });
     loop.deadlines.arm(waiting, x.pool->settings().response_timeout);
 
     Upload body;
     body.last = x.client.take_body();
     if (const auto refusal = body_refusal(body.last.error)) co_return Outcome{.answer = refusal};
+    const Asked asked(x, app);
     const bool has_body = x.request.framing != Framing::none && !(body.last.end && body.last.data.empty());
     error_code failed;
     write_app_head(x, loop.scratch);
@@ -180,6 +200,7 @@ Task<Outcome> ask(EventLoop& loop, Exchange& x, UpstreamPool::Lease& lease) {
 
     // Where sending failed, the app may have answered and closed before it read all.
     failed = co_await read_answer(x, app);
+    body.answered = true;
     Outcome outcome;
     bool complete = false;
     if (!failed) {
@@ -197,9 +218,10 @@ Task<Outcome> ask(EventLoop& loop, Exchange& x, UpstreamPool::Lease& lease) {
     if (failed == errc::owner_dead) outcome.retry = false;  // the client has left
     if (failed && !outcome.retry) {
         outcome.answer = body_refusal(body.last.error);
+        if (!outcome.answer && left_in_upload(body))
+            outcome.answer = Answer{.status = 400, .reason = "client_gone", .close = true};
         if (!outcome.answer) outcome.answer = upstream_failure(x, failed);
     }
-    x.app = nullptr;
     if (complete && body_sent && x.answer_head.keep_alive && app.quiet()) lease.give_back();
     co_return outcome;
 }

@@ -67,6 +67,7 @@ void Poller::dispatch() {
     do {
         count_ = std::max(0, ::epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), 0));
         told_ = 0;
+        ++round_;
         while (told_ < count_) {
             const epoll_event& event = events_[told_++];
             if (event.data.ptr) static_cast<Pollable*>(event.data.ptr)->on_events(event.events);

@@ -38,6 +38,8 @@ public:
     void add_writing(int descriptor, Pollable& pollable);
     /// The pollable hears of nothing more. The descriptor may then be closed.
     void remove(int descriptor, const Pollable& pollable);
+    /// How often it has asked the system: what was ready in one round is told before the next begins.
+    std::uint64_t round() const { return round_; }
 
 private:
     void shutdown() override;
@@ -48,6 +50,7 @@ private:
     asio::posix::basic_stream_descriptor<Executor> descriptor_;
     std::array<epoll_event, 256> events_;
     int count_ = 0, told_ = 0;  // of events_, while they are told
+    std::uint64_t round_ = 0;
 };
 
 }  // namespace rotagate::proxy

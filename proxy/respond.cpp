@@ -10,8 +10,8 @@ namespace {
 using namespace std::chrono_literals;
 using session::SessionErrc;
 
-// An answer that took longer asks the store again whether its session is still there, and deletes no cookie: a login may
-// have come in between (SPEC section 2, R7).
+// An answer that took longer asks the store again whether its session is still there, and deletes no cookie: a login
+// may have come in between (SPEC section 2, R7).
 constexpr auto ask_again_after = 1s;
 
 void seal_next(EventLoop& loop, Exchange& x, session::Millis minted) {

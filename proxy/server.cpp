@@ -1,5 +1,7 @@
 #include "proxy/server.hpp"
 
+#include <cstdio>
+#include <new>
 #include <stdexcept>
 #include <thread>
 
@@ -81,6 +83,12 @@ struct Server::Impl {
 
 Server::Impl::Impl(config::Config settings) : config(std::move(settings)) {
     std::signal(SIGPIPE, SIG_IGN);  // a peer that closed is an error code, not the end of the process
+    // An exception out of the middle of a request could leave half an answer for the next one; a supervisor starts
+    // anew.
+    std::set_new_handler([] {
+        std::fputs("rotagate: out of memory\n", stderr);
+        std::abort();
+    });
     if (stores->size())
         metrics.add_gauge("rotagate_sessions", "Sessions in the store",
                           [this] { return static_cast<double>(*stores->size()); });

@@ -267,11 +267,22 @@ Task<error_code> Stream::flush() {
 
 bool Stream::quiet() {
     if (ssl_) decrypt();
-    return input().empty() && !read_error_ && !write_error_ && unsent_.empty();
+    if (!input().empty() || read_error_ || write_error_ || !unsent_.empty() || peer_closed_) return false;
+    // A read that filled its buffer to the last byte leaves open whether there is more.
+    return !readable_ || quiet_now();
+}
+
+bool Stream::quiet_now() {
+    if (read_error_ || peer_closed_ || descriptor_ < 0) return false;
+    char next = 0;
+    if (::recv(descriptor_, &next, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN) return false;
+    readable_ = false;
+    return true;
 }
 
 void Stream::watch(StreamWatcher& watcher) {
     watcher_ = &watcher;
+    watched_in_round_ = poller_.round();
     if (!reading_ && make_room()) start_read();
 }
 

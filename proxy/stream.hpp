@@ -56,8 +56,12 @@ public:
     bool send(std::initializer_list<std::string_view> pieces);
     Task<error_code> flush();
 
-    /// Whether nothing arrived beyond what was consumed, and the peer has not closed as far as is known.
+    /// Whether nothing arrived beyond what was consumed, and the peer has not closed, as far as the poller has told.
     bool quiet();
+    /// Whether the poller has told of all that arrived until the stream was watched; else quiet_now() has to look.
+    bool settled() const { return poller_.round() >= watched_in_round_ + 2; }
+    /// The same as quiet(), by a look at the descriptor itself.
+    bool quiet_now();
     /// Tells the watcher, once, of the next event while nobody reads. For pooled connections that are quiet().
     void watch(StreamWatcher& watcher);
     void unwatch() { watcher_ = nullptr; }
@@ -109,6 +113,7 @@ private:
     bool interrupted_ = false, flushing_ = false;
     Signal arrived_, writable_;
     StreamWatcher* watcher_ = nullptr;
+    std::uint64_t watched_in_round_ = 0;
 };
 
 }  // namespace rotagate::proxy

@@ -5,6 +5,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/container/small_vector.hpp>
+#include <boost/intrusive/list.hpp>
 
 #include "proxy/balance.hpp"
 
@@ -26,42 +27,92 @@ std::string host_field(const config::Upstream& upstream, const config::Address& 
     return name.empty() ? "localhost" : name;
 }
 
+using Resolver = asio::ip::basic_resolver<asio::ip::tcp, Executor>;
+
+struct Connector::Waiter
+    : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+    Signal signal;
+};
+
+/// A look-up of a name under way, and who waits for it. It may outlive its connector.
+struct Connector::Lookup {
+    explicit Lookup(asio::io_context& loop) : resolver(loop) {}
+
+    Resolver resolver;
+    bool running = false;
+    error_code failure;
+    boost::intrusive::list<Waiter, boost::intrusive::constant_time_size<false>> waiters;
+    std::vector<Endpoint> endpoints;  ///< what was found last
+    std::chrono::steady_clock::time_point asked_at{};
+};
+
 Connector::Connector(asio::io_context& loop, config::Address address, SSL_CTX* tls, std::string tls_name)
-    : loop_(loop), address_(std::move(address)), tls_(tls), tls_name_(std::move(tls_name)) {
+    : loop_(loop),
+      address_(std::move(address)),
+      tls_(tls),
+      tls_name_(std::move(tls_name)),
+      lookup_(std::make_shared<Lookup>(loop)) {
     error_code not_numeric;
     const auto ip = asio::ip::make_address(address_.host, not_numeric);
     if (address_.is_unix()) {
-        endpoints_.emplace_back(asio::local::stream_protocol::endpoint(address_.unix_path));
+        lookup_->endpoints.emplace_back(asio::local::stream_protocol::endpoint(address_.unix_path));
     } else if (!not_numeric) {
-        endpoints_.emplace_back(asio::ip::tcp::endpoint(ip, address_.port));
+        lookup_->endpoints.emplace_back(asio::ip::tcp::endpoint(ip, address_.port));
     } else {
-        return;
+        is_name_ = true;
     }
-    resolved_at_ = std::chrono::steady_clock::time_point::max();
 }
 
-Task<error_code> Connector::resolve() {
-    if (resolved_at_ == std::chrono::steady_clock::time_point::max()) co_return error_code();
+Connector::~Connector() {
+    if (lookup_) lookup_->resolver.cancel();
+}
+
+/// Looks the name up where that was done too long ago, one look-up at a time: the system's are slow when name servers
+/// are away, and come one after the other.
+void Connector::look_up() {
     const auto now = std::chrono::steady_clock::now();
-    if (!endpoints_.empty() && now - resolved_at_ < name_lifetime) co_return error_code();
-    using Resolver = asio::ip::basic_resolver<asio::ip::tcp, Executor>;
-    Resolver resolver(loop_);
-    error_code ec;
-    Resolver::results_type results;
-    Signal resolved;
-    resolver.async_resolve(address_.host, std::to_string(address_.port),
-                           [&](error_code error, Resolver::results_type found) {
-                               ec = error;
-                               results = std::move(found);
-                               resolved.notify();
-                           });
-    co_await resolved.wait();
-    // A name server that is away for a while does not take the addresses from us that we know.
-    if (ec) co_return endpoints_.empty() ? ec : error_code();
-    endpoints_.clear();
-    for (const auto& result : results) endpoints_.emplace_back(result.endpoint());
-    resolved_at_ = now;
-    co_return error_code();
+    Lookup& lookup = *lookup_;
+    if (lookup.running || (lookup.asked_at.time_since_epoch().count() > 0 && now - lookup.asked_at < name_lifetime &&
+                           !lookup.endpoints.empty()))
+        return;
+    lookup.running = true;
+    lookup.resolver.async_resolve(address_.host, std::to_string(address_.port),
+                                  [state = lookup_](error_code ec, const Resolver::results_type& found) {
+                                      state->running = false;
+                                      state->failure = ec;
+                                      state->asked_at = std::chrono::steady_clock::now();
+                                      // A name server that is away for a while does not take the addresses from us that
+                                      // we know.
+                                      if (!ec) {
+                                          state->endpoints.clear();
+                                          for (const auto& result : found)
+                                              state->endpoints.emplace_back(result.endpoint());
+                                      }
+                                      while (!state->waiters.empty()) {
+                                          Waiter& waiter = state->waiters.front();
+                                          waiter.unlink();
+                                          waiter.signal.notify();
+                                      }
+                                  });
+}
+
+/// Waits for the first look-up of a name; what is known after that is used while it is looked up again.
+Task<error_code> Connector::resolve(Deadlines& deadlines, config::Duration timeout) {
+    if (!is_name_) co_return error_code();
+    look_up();
+    if (!lookup_->endpoints.empty()) co_return error_code();
+    Waiter waiter;
+    bool late = false;
+    Deadline waiting([&] {
+        late = true;
+        waiter.unlink();
+        waiter.signal.notify();
+    });
+    deadlines.arm(waiting, timeout);
+    lookup_->waiters.push_back(waiter);
+    co_await waiter.signal.wait();
+    if (late) co_return asio::error::timed_out;
+    co_return lookup_->endpoints.empty() ? lookup_->failure : error_code();
 }
 
 void Connector::set_up(Socket& socket) {
@@ -70,12 +121,14 @@ void Connector::set_up(Socket& socket) {
 }
 
 Task<session::Result<std::shared_ptr<Stream>>> Connector::connect(Deadlines& deadlines, config::Duration timeout) {
-    error_code failure = co_await resolve();
+    error_code failure = co_await resolve(deadlines, timeout);
     if (failure) co_return failure;
-    const std::vector<Endpoint> endpoints = endpoints_;
+    const std::vector<Endpoint> endpoints = lookup_->endpoints;
     failure = asio::error::host_not_found;
-    bool timed_out = false;
+    // An address that swallows what is sent there leaves time for the others.
+    if (endpoints.size() > 1) timeout /= static_cast<int>(endpoints.size());
     for (const Endpoint& endpoint : endpoints) {
+        bool timed_out = false;
         Socket socket(loop_);
         Deadline connecting([&] {
             timed_out = true;
@@ -90,7 +143,7 @@ Task<session::Result<std::shared_ptr<Stream>>> Connector::connect(Deadlines& dea
         });
         co_await connected.wait();
         connecting.disarm();
-        if (timed_out) co_return asio::error::timed_out;
+        if (timed_out) failure = asio::error::timed_out;
         if (failure) continue;
         set_up(socket);
         tls::Ssl ssl = tls_ ? tls::connect(tls_, tls_name_) : nullptr;
@@ -122,12 +175,20 @@ public:
         for (const auto& stream : idle) stream->unwatch(), stream->close();
     }
 
+    /// The latest of those whose events have been told since they were given back: the others may age until the server
+    /// closes them. One that was given back in this very turn is looked at, since what its server sent on, unasked,
+    /// would be taken for the answer to another request.
     std::shared_ptr<Stream> take_idle() {
-        if (idle.empty()) return nullptr;
-        auto stream = std::move(idle.back());  // the latest: the others may age until the server closes them
-        idle.pop_back();
-        stream->unwatch();
-        return stream;
+        while (!idle.empty()) {
+            auto found = std::find_if(idle.rbegin(), idle.rend(), [](const auto& stream) { return stream->settled(); });
+            if (found == idle.rend()) found = idle.rbegin();
+            auto stream = std::move(*found);
+            idle.erase(std::next(found).base());
+            stream->unwatch();
+            if (stream->settled() ? stream->quiet() : stream->quiet_now()) return stream;
+            stream->close();
+        }
+        return nullptr;
     }
 
     void keep(std::shared_ptr<Stream> stream) {

@@ -34,20 +34,26 @@ class Connector {
 public:
     /// @param tls  null: plain. It must outlive the connections.
     Connector(asio::io_context& loop, config::Address address, SSL_CTX* tls, std::string tls_name);
+    ~Connector();
+    Connector(Connector&&) = default;
+    Connector& operator=(Connector&&) = delete;
     /// Connects, TLS included. Errors: timed_out, not found, refused, the certificate is wrong, ...
     Task<session::Result<std::shared_ptr<Stream>>> connect(Deadlines& deadlines, config::Duration timeout);
     const config::Address& address() const { return address_; }
 
 private:
-    Task<error_code> resolve();
+    struct Lookup;
+    struct Waiter;
+    void look_up();
+    Task<error_code> resolve(Deadlines& deadlines, config::Duration timeout);
     static void set_up(Socket& socket);
 
     asio::io_context& loop_;
     config::Address address_;
     SSL_CTX* tls_;
     std::string tls_name_;
-    std::vector<Endpoint> endpoints_;
-    std::chrono::steady_clock::time_point resolved_at_{};
+    bool is_name_ = false;
+    std::shared_ptr<Lookup> lookup_;
 };
 
 /// The servers of one upstream as one event loop sees them: balancing, and kept-alive connections.
