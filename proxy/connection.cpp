@@ -208,7 +208,9 @@ std::optional<Answer> Connection::prepare(std::string_view text) {
     body_.emplace(*stream_, x.request.framing, x.request.content_length);
     body_bytes_ = 0;
     keep_alive_ = !error && x.request.keep_alive && !loop_.draining();
-    x.client_address = error ? peer_.address : client_address(x.request, peer_, x.site->config.trusted_proxies);
+    const auto& trusted = x.site->config.trusted_proxies;
+    x.client_address = error ? peer_.address : client_address(x.request, peer_, trusted);
+    if (!error) x.origin = client_origin(x.request, peer_, trusted);
     const RequestId fresh_id = loop_.request_id();
     x.request_id = x.arena.keep({fresh_id.data(), fresh_id.size()});
     if (error) return Answer{.status = error->status, .reason = error->reason, .location = {}, .close = true};

@@ -31,6 +31,7 @@ struct Exchange {
     std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
     std::string_view request_id;
     std::string client_address;
+    ClientOrigin origin;
 
     // What `route` found.
     std::string path_storage;
@@ -43,16 +44,16 @@ struct Exchange {
     std::optional<session::Session> session;  ///< valid; empty: nobody is signed in
     session::User user;
     Identity identity;
-    std::string_view audience;    ///< what session cookies of this request are bound to
-    std::string_view set_cookie;  ///< the Set-Cookie that the answer carries; empty: none
-    std::optional<session::SessionId> ended;  ///< that of a genuine cookie whose session is gone
+    std::string_view audience;                               ///< what session cookies of this request are bound to
+    std::string_view set_cookie;                             ///< the Set-Cookie that the answer carries; empty: none
+    std::optional<session::SessionId> ended;                 ///< that of a genuine cookie whose session is gone
     std::chrono::steady_clock::time_point admitted = began;  ///< when `session` and `set_cookie` were decided on last
 
     // What `forward` and `respond` are at.
     std::string_view server_host;  ///< the Host of the server that is asked
-    Stream* app = nullptr;     ///< the app's connection while its answer is relayed
-    ResponseHead answer_head;  ///< as the app sent it
-    AnswerHead answer;         ///< as the client gets it
+    Stream* app = nullptr;         ///< the app's connection while its answer is relayed
+    ResponseHead answer_head;      ///< as the app sent it
+    AnswerHead answer;             ///< as the client gets it
     std::chrono::steady_clock::time_point relaying_since;
     std::chrono::steady_clock::time_point asked_at;  ///< when the store was last asked for a session of a long answer
     bool head_sent = false;

@@ -36,9 +36,8 @@ HealthChecks::HealthChecks(asio::io_context& loop, const std::vector<config::Ups
         contexts_.push_back(upstream.tls ? tls::upstream_context(*upstream.tls) : nullptr);
         for (std::size_t j = 0; j < upstream.servers.size(); ++j) {
             const config::Address& address = upstream.servers[j];
-            servers_.push_back(std::make_unique<Checked>(
-                Checked{upstream, Connector(loop, address, contexts_.back().get(), tls_name(upstream, address)),
-                        table[i][j]}));
+            servers_.push_back(std::make_unique<Checked>(Checked{
+                upstream, Connector(loop, address, contexts_.back().get(), tls_name(upstream, address)), table[i][j]}));
             tasks_.start(watch(*servers_.back()));
         }
     }
@@ -79,9 +78,9 @@ Task<bool> HealthChecks::healthy(Checked& server) {
     Stream& app = **stream;
     Deadline waiting([&app] { app.abort(asio::error::timed_out); });
     deadlines_.arm(waiting, server.upstream.response_timeout);
-    const std::string request = fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
-                                            server.upstream.health->path,
-                                            host_field(server.upstream, server.connector.address()));
+    const std::string request =
+        fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.upstream.health->path,
+                    host_field(server.upstream, server.connector.address()));
     if (!app.send({request})) {
         if (co_await app.flush()) co_return false;
     }

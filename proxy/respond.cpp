@@ -10,8 +10,8 @@ namespace {
 using namespace std::chrono_literals;
 using session::SessionErrc;
 
-// An answer that took longer asks the store again whether its session is still there, and deletes no cookie: a login may
-// have come in between (SPEC section 2, R7).
+// An answer that took longer asks the store again whether its session is still there, and deletes no cookie: a login
+// may have come in between (SPEC section 2, R7).
 constexpr auto ask_again_after = 1s;
 
 void seal_next(EventLoop& loop, Exchange& x, session::Millis minted) {
@@ -52,7 +52,7 @@ void write_answer_head(Exchange& x) {
     if (tells_length) answer.content_length = head.content_length;
     const ResponseRules rules{.route = *x.route,
                               .request = x.request,
-                              .https = x.peer.https,
+                              .origin = x.origin,
                               .server_host = x.server_host,
                               .cookie_name = x.site->config.session.cookie.name,
                               .set_cookie = x.set_cookie.empty() ? std::nullopt : std::make_optional(x.set_cookie),
