@@ -280,6 +280,16 @@ def test_180_cookies_pass(site):
     assert app_saw(with_cookies(site, "/account", "; ".join(with_session))).one("Cookie") == "; ".join(others)
 
 
+@pytest.mark.parametrize("junk", [16, 200])
+@pytest.mark.parametrize("kind", ["junk", JUNK], ids=["malformed", "forged"])
+def test_no_number_of_worthless_cookies_hides_the_one_that_opens(site, junk, kind):
+    """C2"""
+    alice = site.browser("alice")
+    response = with_cookies(site, "/account", "; ".join(junk * [f"{COOKIE}={kind}"] + [alice.cookie_header]))
+    assert app_saw(response).one("X-User-Id") == "alice"
+    session_cookie(response)
+
+
 def test_a_thousand_session_cookies_cost_no_more_than_a_few(site):
     """C2"""
     before = site.gateway.store_calls()
