@@ -17,7 +17,11 @@ constexpr auto ask_again_after = 1s;
 void seal_next(EventLoop& loop, Exchange& x, session::Millis minted) {
     const auto left = std::chrono::ceil<std::chrono::seconds>(x.session->expires - minted);
     if (left.count() <= 0) return;
-    const session::SessionCookie cookie{.id = x.session->id, .minted = minted, .expires = x.session->expires};
+    const config::Duration limit = x.site->config.session.absolute_timeout;
+    const session::SessionCookie cookie{.id = x.session->id,
+                                        .minted = minted,
+                                        .expires = x.session->expires,
+                                        .absolute = limit.count() > 0 && x.session->expires == x.session->created + limit};
     const std::string sealed = loop.sealer.seal(cookie, x.audience);
     x.set_cookie = x.site->cookie_writer.set(sealed, static_cast<long>(left.count()), x.arena);
 }

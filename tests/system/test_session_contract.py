@@ -417,6 +417,24 @@ def test_a_session_ends_at_its_absolute_timeout_however_busy(new_site):
     timed.gateway.await_security("absolute", user="alice")
 
 
+def test_an_idle_end_is_not_taken_for_the_absolute_one(new_site):
+    """Pages that poll mint cookies whose end stays where it is."""
+    timed = new_site(session={"idle_timeout": f"{int(LIFETIME)}s", "absolute_timeout": "1h"})
+    alice = timed.browser("alice")
+    poll(lambda: alice.get("/polling/x").status == 401, "the idle end", LIFETIME + PATIENCE)
+    refusals = [line["reason"] for line in timed.gateway.security_log(user="alice") if line["event"] == "session_refused"]
+    assert refusals == ["idle"]
+
+
+@pytest.mark.parametrize("path", ["/x", "/polling/x"])
+def test_a_cookie_that_comes_back_after_the_absolute_end_is_told_so(new_site, path):
+    timed = new_site(session={"absolute_timeout": f"{int(LIFETIME)}s"})
+    alice = timed.browser("alice")
+    poll(lambda: alice.get(path).status == 401, "the absolute end", LIFETIME + PATIENCE)
+    refusals = [line["reason"] for line in timed.gateway.security_log(user="alice") if line["event"] == "session_refused"]
+    assert refusals == ["absolute"]
+
+
 # ---- the app's data -------------------------------------------------------------------------------------------------
 
 def data_of(browser: Browser) -> str | None:
