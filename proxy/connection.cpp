@@ -202,7 +202,6 @@ Task<> Connection::refuse(unsigned status, std::string_view reason) {
 /// Reads the head's text into the exchange. Returns the answer where the request goes no further.
 std::optional<Answer> Connection::prepare(std::string_view text) {
     Exchange& x = *exchange_;
-    const config::Limits& limits = x.site->config.limits;
     const auto error = http1::parse_request_head(text, x.request);
     if (error) x.request.framing = Framing::none;
     body_.emplace(*stream_, x.request.framing, x.request.content_length);
@@ -219,8 +218,6 @@ std::optional<Answer> Connection::prepare(std::string_view text) {
             x.request_id = *id;
     }
     if (!serves(x.request.host)) return Answer{.status = 421, .reason = "misdirected"};
-    if (limits.body_bytes > 0 && x.request.framing == Framing::length && x.request.content_length > limits.body_bytes)
-        return Answer{.status = 413, .reason = "body_too_large", .location = {}, .close = true};
     if (listening_.settings->redirect_to_https) {
         return Answer{.status = 308, .reason = "redirect_to_https", .location = https_location(x), .close = false};
     }

@@ -628,6 +628,34 @@ def test_answers_of_the_gateway_itself_carry_the_cookie_too(new_site):
     assert alice.user() == "alice"
 
 
+BAD_REQUESTS = {"413": http1.request_bytes("POST", "/x", body=b"x" * 2000), "400": http1.request_bytes("GET", "/a%2fb")}
+
+
+@pytest.fixture(scope="module")
+def small_bodies(module_sites):
+    return module_sites(limits={"body_bytes": "1KiB"})
+
+
+@pytest.mark.parametrize("data, status", [(data, int(status)) for status, data in BAD_REQUESTS.items()],
+                         ids=[f"C7-{status}" for status in BAD_REQUESTS])
+def test_a_refusal_of_a_bad_request_carries_the_cookie_too(small_bodies, data, status):
+    """C7"""
+    alice = small_bodies.browser("alice")
+    before, old = len(small_bodies.requests()), alice.cookie
+    for cookie in (old, None, "junk"):
+        with small_bodies.client() as client:
+            line = f"Cookie: {COOKIE}={cookie}\r\n".encode() if cookie else b""
+            response = client.send(data.replace(b"\r\n\r\n", b"\r\n" + line + b"\r\n", 1)).read_response()
+            assert response.status == status and response.closes and client.is_closed()
+        if cookie == old:
+            assert_fresh_and_private(response, old)
+            alice.receive(response)
+        else:
+            assert [one.deletes for one in set_cookies(response)] == ([True] if cookie else [])
+    assert len(small_bodies.requests()) == before, "it was forwarded"
+    assert alice.user() == "alice"
+
+
 @pytest.mark.parametrize("cookie", ["valid", "junk", None])
 def test_public_answers_have_no_cookie_and_stay_cacheable(site, cookie):
     """C7"""
