@@ -23,6 +23,11 @@ constexpr auto linger_time = 5s;
 constexpr std::chrono::milliseconds ask_again_every = 9s;
 constexpr std::size_t linger_bytes = 16 * config::MiB;
 
+Answer redirect(const Exchange& x) {
+    if (x.request.host.empty()) return {.status = 400, .reason = "missing_host", .location = {}, .close = true};
+    return {.status = 308, .reason = "redirect_to_https", .location = https_location(x), .close = false};
+}
+
 error_code errc(boost::system::errc::errc_t code) { return boost::system::errc::make_error_code(code); }
 
 }  // namespace
@@ -218,9 +223,7 @@ std::optional<Answer> Connection::prepare(std::string_view text) {
             x.request_id = *id;
     }
     if (!serves(x.request.host)) return Answer{.status = 421, .reason = "misdirected"};
-    if (listening_.settings->redirect_to_https) {
-        return Answer{.status = 308, .reason = "redirect_to_https", .location = https_location(x), .close = false};
-    }
+    if (listening_.settings->redirect_to_https && x.request.target != "*") return redirect(x);
     return std::nullopt;
 }
 
