@@ -1,9 +1,11 @@
 #include "proxy/connection.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include <boost/system/errc.hpp>
 
+#include "proxy/grammar.hpp"
 #include "proxy/http1.hpp"
 #include "proxy/pipeline.hpp"
 
@@ -22,6 +24,14 @@ constexpr auto linger_time = 5s;
 // How often the store is asked whether the session of an answer that goes on is still there.
 constexpr std::chrono::milliseconds ask_again_every = 9s;
 constexpr std::size_t linger_bytes = 16 * config::MiB;
+
+/// What may stand in logs and bodies as it is.
+bool is_request_id(std::string_view text) {
+    constexpr auto allowed =
+        grammar::char_set([](unsigned c) { return grammar::is_alnum(c) || c == '.' || c == '_' || c == '-'; });
+    return !text.empty() && text.size() <= 128 &&
+           std::all_of(text.begin(), text.end(), [&](char c) { return grammar::in(allowed, c); });
+}
 
 Answer redirect(const Exchange& x) {
     if (x.request.host.empty()) return {.status = 400, .reason = "missing_host", .location = {}, .close = true};
@@ -219,8 +229,7 @@ std::optional<Answer> Connection::prepare(std::string_view text) {
     x.request_id = x.arena.keep({fresh_id.data(), fresh_id.size()});
     if (error) return Answer{.status = error->status, .reason = error->reason, .location = {}, .close = true};
     if (peer_.trusted) {
-        if (const auto id = find(x.request.fields, Known::x_request_id); id && !id->empty() && id->size() <= 128)
-            x.request_id = *id;
+        if (const auto id = find(x.request.fields, Known::x_request_id); id && is_request_id(*id)) x.request_id = *id;
     }
     if (!serves(x.request.host)) return Answer{.status = 421, .reason = "misdirected"};
     if (listening_.settings->redirect_to_https && x.request.target != "*") return redirect(x);

@@ -197,6 +197,21 @@ def test_a_trusted_proxy_tells_who_the_client_is(new_site):
     assert line["client"] == "203.0.113.7"
 
 
+@pytest.mark.parametrize("told, kept", [
+    ("abc-123_4.5", True), ("x" * 128, True), ("x" * 129, False), ('a"b', False), ("a<b>", False), ("a b", False),
+    ("a\\b", False), ("a,b", False), ("caf\xe9", False), ("", False)], ids=lambda value: f"I3-{ascii(value)[:12]}")
+def test_a_trusted_proxys_request_id_is_taken_where_it_is_harmless(behind_tls, told, kept):
+    """It stands in logs and in the gateway's own JSON and HTML."""
+    with behind_tls.client(trust=None) as client:
+        seen = app_saw(client.get("/x", {"X-Request-Id": told}))
+    assert (seen.all("X-Request-Id") == [told]) == kept
+    for accept in ("application/json", "text/html"):
+        with behind_tls.client(trust=None) as client:
+            refused = client.get("/%ff", {"X-Request-Id": told, "Accept": accept})
+        assert refused.status == 400
+        assert kept or not told or told.encode("latin-1") not in refused.body
+
+
 @pytest.fixture(scope="module")
 def behind_tls(module_sites):
     """A plain listener behind a trusted proxy that terminates TLS."""
