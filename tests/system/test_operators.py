@@ -321,6 +321,12 @@ def test_the_token_is_required_where_one_is_configured(new_site, tmp_path):
                   "Basic of-the-operator-0123456789abcdef",
                   "of-the-operator-0123456789abcdef"):
         assert admin("GET", "/v1/users/count", {"Authorization": wrong}).status in (401, 403), wrong
+    address = guarded.gateway.config["admin"]["address"].split(":")
+    with RawClient((address[0], int(address[1]))) as client:
+        by_name = client.request("GET", "/v1/users/count", {"Authorization": "Bearer of-the-operator-0123456789abcdef"},
+                                 host="gateway.internal:9901")
+        assert by_name.status == 200
+        assert client.request("GET", "/v1/users/count", host="gateway.internal:9901").status == 401
     assert admin("GET", "/v1/users/count",
                  {"Authorization": "Bearer of-the-operator-0123456789abcdef"}).json() == {"users": 0}
     assert "of-the-operator" not in guarded.gateway.logged()
