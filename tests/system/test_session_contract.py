@@ -473,6 +473,22 @@ def test_session_data_of_64_kib_is_kept(site):
     assert data_of(alice) == data
 
 
+def test_session_data_may_be_nested(site):
+    alice = site.browser("alice")
+    data = '{"a":' * 200 + "1" + "}" * 200
+    assert alice.get(asked("/control/write", {"X-Session-Data": data})).status == 200
+    assert data_of(alice) == data
+
+
+@pytest.mark.parametrize("headers", [{"X-Session-Org": "acme"}, {"X-Session-Permanent": "true"}], ids=["org", "permanent"])
+def test_what_belongs_to_a_login_means_nothing_without_one(site, headers):
+    alice = site.browser("vera")
+    assert alice.get(asked("/control/x", headers)).status == 200
+    assert alice.user() == "vera"
+    assert [(one["org"], one["permanent"]) for one in site.gateway.sessions(user="vera")] == [("", False)]
+    site.gateway.revoke("user=vera")
+
+
 def test_session_data_follows_the_session_not_the_browser(site):
     alice, bob = site.browser("alice", data='{"of":"alice"}'), site.browser("bob", data='{"of":"bob"}')
     assert json.loads(data_of(alice)) == {"of": "alice"}
