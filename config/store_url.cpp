@@ -58,8 +58,8 @@ std::optional<std::string> percent_decoded(std::string_view text) {
 }
 
 bool read_credentials(std::string_view text, Redis& redis) {
-    const bool pair = text.find(':') != std::string_view::npos;
-    const auto user = percent_decoded(pair ? take_until(text, ':') : std::string_view{});
+    if (text.find(':') == std::string_view::npos) return false;
+    const auto user = percent_decoded(take_until(text, ':'));
     const auto password = percent_decoded(text);
     if (!user || !password || password->empty()) return false;
     redis.user = *user;
@@ -73,6 +73,7 @@ bool read_database(std::string_view text, Redis& redis) {
 }
 
 bool read_servers(std::string_view text, Redis& redis) {
+    if (text.ends_with(',')) return false;
     while (!text.empty()) {
         auto server = server_address(take_until(text, ','));
         const auto* address = std::get_if<Address>(&server);

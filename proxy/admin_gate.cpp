@@ -83,7 +83,8 @@ std::optional<AdminResponse> AdminGate::refuse(const AdminRequest& request) cons
     if (hosts > 1 || (hosts == 0 && request.version() >= 11)) {
         return admin_error(http::status::bad_request, "one Host field is needed");
     }
-    if (hosts == 1 && !knows_host(request[http::field::host])) {
+    // Where a token is required, a page that was rebound to this address does not have it.
+    if (hosts == 1 && token_.empty() && !knows_host(request[http::field::host])) {
         return admin_error(http::status::misdirected_request,
                            "the admin address answers to its own address and to localhost only");
     }

@@ -28,9 +28,9 @@ public:
     explicit AdminGate(const config::Admin& settings);
 
     /// The answer to a request that may not pass, in this order:
-    ///   400  no Host, or several; 421 a Host that is a name of somebody else's (DNS rebinding): on a TCP address it
-    ///   must
-    ///        be the configured host, localhost or an IP address, with any port
+    ///   400  no Host, or several
+    ///   421  without a token: a Host that is a name of somebody else's (DNS rebinding); on a TCP address it must be
+    ///        the configured host, localhost or an IP address, with any port
     ///   403  Origin, or a Sec-Fetch-Site other than none: a browser's request on behalf of a page
     ///   401  without the token, where one is configured; /healthz and /readyz need none, for load balancers
     std::optional<AdminResponse> refuse(const AdminRequest& request) const;

@@ -66,13 +66,9 @@ std::optional<Answer> as_nobody(const Exchange& x) {
     return std::nullopt;
 }
 
-Reason why_gone(const EventLoop& loop, const SessionCookie& cookie, const config::Session& settings) {
+Reason why_gone(const EventLoop& loop, const SessionCookie& cookie) {
     if (cookie.expires > loop.store.now()) return Reason::unknown_session;
-    // An expiry that came sooner after the minting than the session's lifetime can only be the absolute one.
-    const auto lived = cookie.expires - cookie.minted;
-    const auto lifetime = lived > settings.idle_timeout ? settings.permanent_timeout : settings.idle_timeout;
-    const bool absolute = settings.absolute_timeout.count() > 0 && lived < lifetime - lifetime / 10;
-    return absolute ? Reason::absolute : Reason::idle;
+    return cookie.absolute ? Reason::absolute : Reason::idle;
 }
 
 std::optional<Answer> refused(EventLoop& loop, Exchange& x, const SessionCookie& cookie,
@@ -89,7 +85,7 @@ std::optional<Answer> refused(EventLoop& loop, Exchange& x, const SessionCookie&
     }
     x.set_cookie = x.site->cookie_writer.remove();
     if (why != SessionErrc::replayed)
-        note(loop, x, Kind::refused, why_gone(loop, cookie, x.site->config.session), &cookie.id);
+        note(loop, x, Kind::refused, why_gone(loop, cookie), &cookie.id);
     return as_nobody(x);
 }
 

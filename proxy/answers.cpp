@@ -92,7 +92,7 @@ Task<> respond_with(EventLoop& loop, Exchange& x, const Answer& answer) {
     if (x.route) {
         const ResponseRules rules{.route = *x.route,
                                   .request = x.request,
-                                  .https = x.peer.https,
+                                  .origin = x.origin,
                                   .server_host = {},
                                   .cookie_name = x.site->config.session.cookie.name,
                                   .set_cookie = x.set_cookie.empty() ? std::nullopt : std::make_optional(x.set_cookie),

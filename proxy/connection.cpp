@@ -1,9 +1,11 @@
 #include "proxy/connection.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include <boost/system/errc.hpp>
 
+#include "proxy/grammar.hpp"
 #include "proxy/http1.hpp"
 #include "proxy/pipeline.hpp"
 
@@ -22,6 +24,19 @@ constexpr auto linger_time = 5s;
 // How often the store is asked whether the session of an answer that goes on is still there.
 constexpr std::chrono::milliseconds ask_again_every = 9s;
 constexpr std::size_t linger_bytes = 16 * config::MiB;
+
+/// What may stand in logs and bodies as it is.
+bool is_request_id(std::string_view text) {
+    constexpr auto allowed =
+        grammar::char_set([](unsigned c) { return grammar::is_alnum(c) || c == '.' || c == '_' || c == '-'; });
+    return !text.empty() && text.size() <= 128 &&
+           std::all_of(text.begin(), text.end(), [&](char c) { return grammar::in(allowed, c); });
+}
+
+Answer redirect(const Exchange& x) {
+    if (x.request.host.empty()) return {.status = 400, .reason = "missing_host", .location = {}, .close = true};
+    return {.status = 308, .reason = "redirect_to_https", .location = https_location(x), .close = false};
+}
 
 error_code errc(boost::system::errc::errc_t code) { return boost::system::errc::make_error_code(code); }
 
@@ -203,26 +218,22 @@ Task<> Connection::refuse(unsigned status, std::string_view reason) {
 /// Reads the head's text into the exchange. Returns the answer where the request goes no further.
 std::optional<Answer> Connection::prepare(std::string_view text) {
     Exchange& x = *exchange_;
-    const config::Limits& limits = x.site->config.limits;
     const auto error = http1::parse_request_head(text, x.request);
     if (error) x.request.framing = Framing::none;
     body_.emplace(*stream_, x.request.framing, x.request.content_length);
     body_bytes_ = 0;
     keep_alive_ = !error && x.request.keep_alive && !loop_.draining();
-    x.client_address = error ? peer_.address : client_address(x.request, peer_, x.site->config.trusted_proxies);
+    const auto& trusted = x.site->config.trusted_proxies;
+    x.client_address = error ? peer_.address : client_address(x.request, peer_, trusted);
+    if (!error) x.origin = client_origin(x.request, peer_, trusted);
     const RequestId fresh_id = loop_.request_id();
     x.request_id = x.arena.keep({fresh_id.data(), fresh_id.size()});
     if (error) return Answer{.status = error->status, .reason = error->reason, .location = {}, .close = true};
     if (peer_.trusted) {
-        if (const auto id = find(x.request.fields, Known::x_request_id); id && !id->empty() && id->size() <= 128)
-            x.request_id = *id;
+        if (const auto id = find(x.request.fields, Known::x_request_id); id && is_request_id(*id)) x.request_id = *id;
     }
     if (!serves(x.request.host)) return Answer{.status = 421, .reason = "misdirected"};
-    if (limits.body_bytes > 0 && x.request.framing == Framing::length && x.request.content_length > limits.body_bytes)
-        return Answer{.status = 413, .reason = "body_too_large", .location = {}, .close = true};
-    if (listening_.settings->redirect_to_https) {
-        return Answer{.status = 308, .reason = "redirect_to_https", .location = https_location(x), .close = false};
-    }
+    if (listening_.settings->redirect_to_https && x.request.target != "*") return redirect(x);
     return std::nullopt;
 }
 

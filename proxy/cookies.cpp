@@ -41,14 +41,14 @@ private:
     Pieces pieces_;
 };
 
-Pieces cut_field(std::string_view field, std::string_view session_name, std::size_t at_most, RequestCookies& found) {
+Pieces cut_field(std::string_view field, std::string_view session_name, RequestCookies& found) {
     FieldCut cut(field);
     for (std::size_t from = 0; from <= field.size();) {
         const auto to = std::min(field.find(';', from), field.size());
         const auto pair = field.substr(from, to - from);
         const auto equals = pair.find('=');
         if (equals != std::string_view::npos && grammar::trimmed(pair.substr(0, equals)) == session_name) {
-            if (found.sessions.size() < at_most) found.sessions.push_back(grammar::trimmed(pair.substr(equals + 1)));
+            found.sessions.push_back(grammar::trimmed(pair.substr(equals + 1)));
             cut.cut(from, to);
         }
         from = to + 1;
@@ -72,12 +72,12 @@ constexpr std::string_view before_age = "; Path=/; Max-Age=";
 
 }  // namespace
 
-RequestCookies split_cookies(const Fields& fields, std::string_view session_name, Arena& arena, std::size_t at_most) {
+RequestCookies split_cookies(const Fields& fields, std::string_view session_name, Arena& arena) {
     RequestCookies found;
     Pieces all;
     for (const Field& field : fields) {
         if (field.known != Known::cookie) continue;
-        const Pieces pieces = cut_field(field.value, session_name, at_most, found);
+        const Pieces pieces = cut_field(field.value, session_name, found);
         if (!all.empty() && !pieces.empty()) all.push_back("; ");
         all.insert(all.end(), pieces.begin(), pieces.end());
     }

@@ -18,9 +18,8 @@ struct RequestCookies {
         others;  ///< what the app gets, byte for byte but for the session cookie; none: no field
 };
 
-/// @param at_most  values of the session cookie beyond this many are cut out too, but not looked at
-RequestCookies split_cookies(const Fields& fields, std::string_view session_name, Arena& arena,
-                             std::size_t at_most = 16);
+/// However many there are: limits.header_bytes bounds them.
+RequestCookies split_cookies(const Fields& fields, std::string_view session_name, Arena& arena);
 
 /// Whether a Set-Cookie value of an app names the session cookie: such a field is dropped.
 bool sets_cookie(std::string_view set_cookie, std::string_view name);

@@ -31,6 +31,7 @@ struct Exchange {
     std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
     std::string_view request_id;
     std::string client_address;
+    ClientOrigin origin;
 
     // What `route` found.
     std::string path_storage;

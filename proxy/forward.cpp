@@ -88,7 +88,7 @@ bool pass_informational(Exchange& x, const ResponseHead& head) {
         .status = head.status, .reason = head.reason, .fields = {}, .has_body = false, .content_length = {}};
     const ResponseRules rules{.route = *x.route,
                               .request = x.request,
-                              .https = x.peer.https,
+                              .origin = x.origin,
                               .server_host = {},
                               .cookie_name = x.site->config.session.cookie.name,
                               .set_cookie = {},
@@ -154,6 +154,7 @@ void write_app_head(Exchange& x, std::string& head) {
     const bool own_host = x.route->host == config::HostHeader::upstream;
     const RequestRules rules{.route = *x.route,
                              .peer = x.peer,
+                             .origin = x.origin,
                              .identity = x.session ? &x.identity : nullptr,
                              .cookies = x.cookies.others,
                              .host = own_host ? x.server_host : x.request.authority,

@@ -51,23 +51,17 @@ std::string_view forwarded_value(std::string_view text, bool node, Arena& arena)
 struct Told {
     std::string_view addresses;  ///< X-Forwarded-For
     std::string_view forwarded;
-    std::string_view proto, host;
 };
 
 Told read_told(const RequestHead& head, Arena& arena, Fields& out) {
     Told told;
-    std::string host;
     for (const Field& field : head.fields) {
         if (field.known == Known::forwarded) told.forwarded = joined(told.forwarded, field.value, arena);
         if (field.known != Known::x_forwarded) continue;
         const auto suffix = after_prefix(field.name);
         if (same_name(suffix, "for")) {
             told.addresses = joined(told.addresses, field.value, arena);
-        } else if (same_name(suffix, "proto")) {
-            if (field.value == "http" || field.value == "https") told.proto = field.value;
-        } else if (same_name(suffix, "host")) {
-            if (read_authority(field.value, host)) told.host = field.value;
-        } else if (!tells_identity(suffix)) {
+        } else if (!same_name(suffix, "proto") && !same_name(suffix, "host") && !tells_identity(suffix)) {
             out.push_back(field);
         }
     }
@@ -87,7 +81,52 @@ void translate(const RequestHead& head, Told& told, Arena& arena) {
     }
 }
 
+void take_scheme(std::string_view told, ClientOrigin& origin) {
+    for (const std::string_view scheme : {"http", "https"})
+        if (same_name(told, scheme)) origin.scheme = scheme;
+}
+
+void take_authority(std::string_view told, ClientOrigin& origin) {
+    std::string host;
+    if (read_authority(told, host)) origin.authority = told;
+}
+
+/// Each proxy adds an element about whom it was asked by: those of trusted ones are the last, up to the first that was
+/// asked by somebody else.
+void read_forwarded(const RequestHead& head, const std::vector<config::Network>& trusted, ClientOrigin& origin) {
+    boost::container::small_vector<std::string_view, 4> elements;
+    for (const Field& field : head.fields) {
+        if (field.known != Known::forwarded) continue;
+        grammar::each_item(field.value, ',', [&](std::string_view element) {
+            elements.push_back(element);
+            return true;
+        });
+    }
+    for (auto element = elements.rbegin(); element != elements.rend(); ++element) {
+        if (const auto proto = parameter(*element, "proto")) take_scheme(*proto, origin);
+        if (const auto host = parameter(*element, "host")) take_authority(*host, origin);
+        if (!in_networks_as_node(parameter(*element, "for").value_or(""), trusted)) return;
+    }
+}
+
 }  // namespace
+
+ClientOrigin client_origin(const RequestHead& head, const Peer& peer, const std::vector<config::Network>& trusted) {
+    ClientOrigin origin{.scheme = peer.https ? "https" : "http", .authority = head.authority};
+    if (!peer.trusted) return origin;
+    // A proxy that speaks X-Forwarded-* may pass on a Forwarded that its client made up.
+    bool speaks = false;
+    for (const Field& field : head.fields) {
+        if (field.known != Known::x_forwarded) continue;
+        const auto suffix = after_prefix(field.name);
+        const bool proto = same_name(suffix, "proto"), host = same_name(suffix, "host");
+        speaks |= proto || host || same_name(suffix, "for");
+        if (proto) take_scheme(field.value, origin);
+        if (host) take_authority(field.value, origin);
+    }
+    if (!speaks) read_forwarded(head, trusted, origin);
+    return origin;
+}
 
 Nodes forwarded_nodes(const RequestHead& head) {
     Nodes nodes;
@@ -109,19 +148,17 @@ Nodes forwarded_nodes(const RequestHead& head) {
     return nodes;
 }
 
-void add_forwarding_fields(const RequestHead& head, const Peer& peer, Arena& arena, Fields& out) {
+void add_forwarding_fields(const RequestHead& head, const Peer& peer, const ClientOrigin& origin, Arena& arena,
+                           Fields& out) {
     Told told;
     if (peer.trusted) {
         told = read_told(head, arena, out);
         translate(head, told, arena);
     }
     const std::string_view address = peer.address == "unix" ? "unknown" : std::string_view(peer.address);
-    const std::string_view proto = !told.proto.empty() ? told.proto : peer.https ? "https" : "http";
-    const std::string_view host = told.host.empty() ? head.authority : told.host;
-
     out.push_back({"X-Forwarded-For", joined(told.addresses, address, arena), Known::x_forwarded});
-    out.push_back({"X-Forwarded-Proto", proto, Known::x_forwarded});
-    if (!host.empty()) out.push_back({"X-Forwarded-Host", host, Known::x_forwarded});
+    out.push_back({"X-Forwarded-Proto", origin.scheme, Known::x_forwarded});
+    if (!origin.authority.empty()) out.push_back({"X-Forwarded-Host", origin.authority, Known::x_forwarded});
 
     const auto node = forwarded_value(address, true, arena);
     const auto element = head.authority.empty()

@@ -24,12 +24,26 @@ bool in_networks(std::string_view address, const std::vector<config::Network>& n
 /// not a trusted proxy itself; the first, where all are. The peer's too where an entry up to there is not an address.
 std::string client_address(const RequestHead& head, const Peer& peer, const std::vector<config::Network>& trusted);
 
+/// Whether a node of X-Forwarded-For or Forwarded is an address in one of the networks.
+bool in_networks_as_node(std::string_view node, const std::vector<config::Network>& networks);
+
+/// Where the client is, as its address bar shows it.
+struct ClientOrigin {
+    std::string_view scheme, authority;
+};
+/// As the connection shows it, or, where the peer is trusted, as it tells: by X-Forwarded-Proto and -Host, or, where it
+/// sends none of them nor X-Forwarded-For, by the first element of Forwarded that a trusted proxy has added. What is no
+/// scheme of HTTP or no host does not count.
+ClientOrigin client_origin(const RequestHead& head, const Peer& peer, const std::vector<config::Network>& trusted);
+
 /// The nodes of X-Forwarded-For, or else of Forwarded ("unknown" where an element names none), the client's first.
 using Nodes = boost::container::small_vector<std::string_view, 4>;
 Nodes forwarded_nodes(const RequestHead& head);
 
 /// Appends X-Forwarded-For, -Proto, -Host and Forwarded. What a trusted peer sent is continued, and its other
 /// X-Forwarded-* fields pass, but for those that tell who the user is; what others sent does not count.
-void add_forwarding_fields(const RequestHead& head, const Peer& peer, Arena& arena, Fields& out);
+/// @param origin  of client_origin()
+void add_forwarding_fields(const RequestHead& head, const Peer& peer, const ClientOrigin& origin, Arena& arena,
+                           Fields& out);
 
 }  // namespace rotagate::proxy

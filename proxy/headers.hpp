@@ -24,6 +24,7 @@ std::string header_encoded(std::string_view text);
 struct RequestRules {
     const config::Route& route;
     const Peer& peer;
+    ClientOrigin origin;
     const Identity* identity = nullptr;       ///< null: nobody; then no X-User-* is sent
     std::optional<std::string_view> cookies;  ///< of split_cookies()
     std::string_view host;                    ///< Host for the app, by `host:` of the route
@@ -37,7 +38,7 @@ void app_request_fields(const RequestHead& head, const RequestRules& rules, Aren
 struct ResponseRules {
     const config::Route& route;
     const RequestHead& request;
-    bool https = true;                           ///< how the client reached us, for Location
+    ClientOrigin origin;                         ///< for Location
     std::string_view server_host;                ///< the app's server's own Host, for Location
     std::string_view cookie_name;                ///< no app may set a cookie of this name
     std::optional<std::string_view> set_cookie;  ///< the session cookie to set or delete

@@ -63,6 +63,11 @@ bool in_networks(std::string_view address, const std::vector<config::Network>& n
     return ip && std::any_of(networks.begin(), networks.end(), [&](const auto& net) { return contains(net, *ip); });
 }
 
+bool in_networks_as_node(std::string_view node, const std::vector<config::Network>& networks) {
+    const auto address = node_address(node);
+    return address && in_networks(*address, networks);
+}
+
 std::string client_address(const RequestHead& head, const Peer& peer, const std::vector<config::Network>& trusted) {
     if (!peer.trusted) return peer.address;
     const Nodes nodes = forwarded_nodes(head);

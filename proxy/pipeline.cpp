@@ -29,11 +29,24 @@ void record(EventLoop& loop, Exchange& x) {
     loop.shared.access_log.write(r);
 }
 
+/// What is refused whoever asks for it. It is decided after `admit`, for this answer carries the session's cookie too.
+std::optional<Answer> unacceptable(const Exchange& x) {
+    if (x.target.encoded_slash && !x.route->encoded_slashes)
+        return Answer{.status = 400, .reason = "encoded_slash", .location = {}, .close = true};
+    const std::uint64_t limit = x.site->config.limits.body_bytes;
+    if (limit > 0 && x.request.framing == Framing::length && x.request.content_length > limit)
+        return Answer{.status = 413, .reason = "body_too_large", .location = {}, .close = true};
+    return std::nullopt;
+}
+
 }  // namespace
 
 Task<> handle(EventLoop& loop, Exchange& x) {
     std::optional<Answer> answer = route(x);
-    if (!answer) answer = co_await admit(loop, x);
+    if (!answer) {
+        answer = co_await admit(loop, x);
+        if (const auto refusal = unacceptable(x)) answer = refusal;
+    }
     if (!answer) answer = co_await forward(loop, x);
     if (answer) {
         co_await answer_and_record(loop, x, *answer);
@@ -77,8 +90,6 @@ std::optional<Answer> route(Exchange& x) {
     x.route = find_route(settings.routes, x.request.host, x.target.path, x.request.method);
     if (!x.route) return Answer{.status = 404, .reason = "no_route"};
     x.pool = x.site->pools[static_cast<std::size_t>(x.route - settings.routes.data())];
-    if (x.target.encoded_slash && !x.route->encoded_slashes)
-        return Answer{.status = 400, .reason = "encoded_slash", .location = {}, .close = true};
     return std::nullopt;
 }
 

@@ -74,7 +74,7 @@ void app_request_fields(const RequestHead& head, const RequestRules& rules, Aren
     out.push_back({"Host", rules.host, Known::host});
     add_client_fields(head, rules, out);
     add_framing(head, arena, out);
-    add_forwarding_fields(head, rules.peer, arena, out);
+    add_forwarding_fields(head, rules.peer, rules.origin, arena, out);
     out.push_back({"X-Request-Id", rules.request_id, Known::x_request_id});
     add_identity(rules, out);
 }

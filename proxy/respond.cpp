@@ -17,7 +17,11 @@ constexpr auto ask_again_after = 1s;
 void seal_next(EventLoop& loop, Exchange& x, session::Millis minted) {
     const auto left = std::chrono::ceil<std::chrono::seconds>(x.session->expires - minted);
     if (left.count() <= 0) return;
-    const session::SessionCookie cookie{.id = x.session->id, .minted = minted, .expires = x.session->expires};
+    const config::Duration limit = x.site->config.session.absolute_timeout;
+    const session::SessionCookie cookie{.id = x.session->id,
+                                        .minted = minted,
+                                        .expires = x.session->expires,
+                                        .absolute = limit.count() > 0 && x.session->expires == x.session->created + limit};
     const std::string sealed = loop.sealer.seal(cookie, x.audience);
     x.set_cookie = x.site->cookie_writer.set(sealed, static_cast<long>(left.count()), x.arena);
 }
@@ -52,7 +56,7 @@ void write_answer_head(Exchange& x) {
     if (tells_length) answer.content_length = head.content_length;
     const ResponseRules rules{.route = *x.route,
                               .request = x.request,
-                              .https = x.peer.https,
+                              .origin = x.origin,
                               .server_host = x.server_host,
                               .cookie_name = x.site->config.session.cookie.name,
                               .set_cookie = x.set_cookie.empty() ? std::nullopt : std::make_optional(x.set_cookie),

@@ -103,10 +103,10 @@ private:
         const bool by_server = rules_.route.host == config::HostHeader::upstream;
         const bool rewrites = by_server || !rules_.route.strip_prefix.empty();
         return {.strip_prefix = rules_.route.strip_prefix,
-                .client_scheme = rules_.https ? "https" : "http",
-                .client_authority = rules_.request.authority,
-                .origins = {rewrites ? rules_.server_host : std::string_view(),
-                            rewrites ? rules_.request.authority : std::string_view()}};
+                .client_scheme = rules_.origin.scheme,
+                .client_authority = rules_.origin.authority,
+                .origins = rewrites ? Origins{rules_.server_host, rules_.request.authority, rules_.origin.authority}
+                                    : Origins{}};
     }
 
     const ResponseHead& head_;

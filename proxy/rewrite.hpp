@@ -14,11 +14,14 @@ namespace rotagate::proxy {
 /// @param path  canonical
 std::string_view stripped_path(std::string_view path, std::string_view strip_prefix);
 
+/// Authorities; empty: none.
+using Origins = std::array<std::string_view, 3>;
+
 /// How the client and the app name the same place.
 struct Places {
     std::string_view strip_prefix;                     ///< what the client's paths have in front; may be empty
-    std::string_view client_scheme, client_authority;  ///< how the client reached the gateway
-    std::array<std::string_view, 2> origins;           ///< authorities under which the app may name itself; empty: none
+    std::string_view client_scheme, client_authority;  ///< how the client names it
+    Origins origins;                                   ///< under which the app may name itself
 };
 
 /// A Location or Content-Location of the app as the client must see it; none: leave it.

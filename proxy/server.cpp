@@ -55,6 +55,7 @@ struct Server::Impl {
 
     void listen();
     void housekeeping();
+    void await_signal();
     void on_signal(int signal);
     void expired(const session::SessionId& id, session::Expiry why);
 
@@ -71,7 +72,7 @@ struct Server::Impl {
         config.session, control, [this](const session::SessionId& id, session::Expiry why) { expired(id, why); });
     std::shared_ptr<session::SessionStore> store = stores->on(control);
     Deadlines deadlines;
-    asio::signal_set signals{control, SIGTERM, SIGINT};
+    asio::signal_set signals{control, SIGTERM, SIGINT, SIGHUP};
     asio::steady_timer ticker{control};
     std::vector<std::unique_ptr<EventLoop>> loops;
     std::unique_ptr<HealthChecks> health;
@@ -122,9 +123,7 @@ void Server::Impl::listen() {
 }
 
 void Server::Impl::run() {
-    signals.async_wait([this](error_code ec, int signal) {
-        if (!ec) on_signal(signal);
-    });
+    await_signal();
     housekeeping();
     running = loops.size();
     std::vector<std::jthread> threads;
@@ -142,7 +141,19 @@ void Server::Impl::run() {
     spdlog::info("stopped");
 }
 
+void Server::Impl::await_signal() {
+    signals.async_wait([this](error_code ec, int signal) {
+        if (ec) return;
+        on_signal(signal);
+        await_signal();
+    });
+}
+
 void Server::Impl::on_signal(int signal) {
+    if (signal == SIGHUP) {
+        spdlog::warn("reload.not_available cure=\"this version reads its configuration at the start: restart it\"");
+        return;
+    }
     if (draining) {
         spdlog::warn("stopping signal={} detail=\"the second signal: requests in flight are cut\"", signal);
         for (const auto& loop : loops) loop->context.stop();
@@ -151,9 +162,6 @@ void Server::Impl::on_signal(int signal) {
     draining = true;
     spdlog::info("draining signal={} connections={}", signal, shared.connections.load());
     for (const auto& loop : loops) loop->drain();
-    signals.async_wait([this](error_code ec, int second) {
-        if (!ec) on_signal(second);
-    });
 }
 
 void Server::Impl::housekeeping() {

@@ -57,15 +57,15 @@ std::optional<SessionCommand> session_command(const ResponseHead& head) {
     const auto fields = gather(head);
     if (!fields) return std::nullopt;
     const auto end = read_end(*fields);
-    const auto permanent = read_flag(fields->permanent);
-    if (!end || !permanent) return std::nullopt;
-    if (!fields->user && (fields->org || fields->permanent)) return std::nullopt;
+    if (!end) return std::nullopt;
     if (fields->data && !session::valid_data(*fields->data)) return std::nullopt;
 
     SessionCommand command;
     command.data = fields->data;
     command.end = *end;
-    if (fields->user && !fields->user->empty()) {
+    if (fields->user && !fields->user->empty()) {  // without it, an organization and a lifetime mean nothing
+        const auto permanent = read_flag(fields->permanent);
+        if (!permanent) return std::nullopt;
         command.user = fields->user;
         command.org = fields->org.value_or("");
         command.permanent = *permanent;

@@ -18,8 +18,8 @@ struct SessionCommand {
 
     bool any() const { return user || data || end != End::none; }
 };
-/// @return none where the fields contradict each other (a start and an end, an organization or a lifetime without a
-///         user), come twice, or have no valid form: answer 502
+/// @return none where the fields contradict each other (a start and an end), come twice, or have no valid form: answer
+///         502. An organization or a lifetime without a user is nothing.
 std::optional<SessionCommand> session_command(const ResponseHead& head);
 
 }  // namespace rotagate::proxy

@@ -48,7 +48,7 @@ bool valid_data(std::string_view text) {
     const auto first = text.find_first_not_of(" \t");
     if (first == std::string_view::npos || text[first] != '{') return false;
     json::parse_options options;
-    options.max_depth = 32;
+    options.max_depth = 512;  // as far as the JSON of most languages goes, PHP's for one
     json::basic_parser<Nothing> parser{options};
     json::error_code error;
     const std::size_t parsed = parser.write_some(false, text.data(), text.size(), error);

@@ -49,6 +49,8 @@ SCENARIO("stores that cannot be meant are refused, and keep their passwords", "[
         {"lmdb:/var/lib/rotagate/sessions",
          "'lmdb:/var/lib/rotagate/sessions' is not available in this version; use memory"},
         {"redis://user:secret@db", "'redis://***@db'" + like + "redis://127.0.0.1:6379/0" + who},
+        {"redis://user@db:6379", "'redis://***@db:6379'" + like + "redis://127.0.0.1:6379/0" + who},
+        {"redis+cluster://h1:6379,", "'redis+cluster://h1:6379,'" + like + "redis+cluster://h1:6379,h2:6379" + who},
         {"redis://db:6379/x", "'redis://db:6379/x'" + like + "redis://127.0.0.1:6379/0" + who},
         {"redis://h1:6379,h2:6379", "'redis://h1:6379,h2:6379'" + like + "redis://127.0.0.1:6379/0" + who},
         {"rediss://:%zz@db:6379", "'rediss://***@db:6379'" + like + "rediss://redis.internal:6379/0" + who},

@@ -315,6 +315,15 @@ SCENARIO("the admin address can ask for a token", "[admin]") {
               200);
         CHECK(client.ask(http::verb::get, "/metrics", {{"Authorization", "bearer open sesame"}}).result_int() == 200);
     }
+    THEN("it may be reached by any name, for a page that was rebound to it has no token") {
+        const auto named = [&](Headers headers) {
+            headers.emplace_back("Host", "gateway.internal:9901");
+            return client.ask(http::verb::get, "/v1/users/count", headers).result_int();
+        };
+        CHECK(named({{"Authorization", "Bearer open sesame"}}) == 200);
+        CHECK(named({}) == 401);
+        CHECK(named({{"Authorization", "Bearer open sesame"}, {"Origin", "https://gateway.internal:9901"}}) == 403);
+    }
     THEN("load balancers need none to see whether the gateway lives") {
         CHECK(client.ask(http::verb::get, "/healthz").result_int() == 200);
         CHECK(client.ask(http::verb::get, "/readyz?verbose").result_int() == 200);

@@ -27,10 +27,18 @@ std::string told(const std::string& fields, const Peer& peer = proxy_peer) {
     REQUIRE_FALSE(http1::parse_request_head(text, head));
     Arena arena;
     Fields out;
-    add_forwarding_fields(head, peer, arena, out);
+    add_forwarding_fields(head, peer, client_origin(head, peer, trusted), arena, out);
     std::string written;
     for (const Field& field : out) written.append(field.name).append(": ").append(field.value).append("\n");
     return written;
+}
+
+std::string origin(const std::string& fields, const Peer& peer = proxy_peer) {
+    RequestHead head;
+    const std::string text = text_of(fields);
+    REQUIRE_FALSE(http1::parse_request_head(text, head));
+    const ClientOrigin found = client_origin(head, peer, trusted);
+    return std::string(found.scheme).append("://").append(found.authority);
 }
 
 }  // namespace
@@ -98,4 +106,27 @@ SCENARIO("both ways of telling say the same", "[forwarded]") {
               .find("Forwarded: for=\"[2001:db9::1]\", for=unknown, for=10.0.0.1;") != std::string::npos);
     CHECK(told("Forwarded: for=1.1.1.1;by=z, proto=http\r\n").find("X-Forwarded-For: 1.1.1.1, unknown, 10.0.0.1\n") ==
           0);
+}
+
+SCENARIO("a trusted proxy tells where the client is", "[forwarded]") {
+    CHECK(origin("") == "https://a:8443");
+    CHECK(origin("X-Forwarded-Proto: http\r\nX-Forwarded-Host: b:81\r\n") == "http://b:81");
+    CHECK(origin("X-Forwarded-Proto: gopher\r\nX-Forwarded-Host: b, c\r\n") == "https://a:8443");
+    CHECK(origin("Forwarded: for=1.1.1.1;Proto=HTTP;host=\"b:81\"\r\n") == "http://b:81");
+    CHECK(origin("Forwarded: proto=gopher;host=\"b/c\"\r\n") == "https://a:8443");
+    CHECK(origin("X-Forwarded-Proto: http\r\n", {"9.9.9.9", false, true}) == "https://a:8443");
+    CHECK(origin("Forwarded: proto=http;host=b\r\n", {"9.9.9.9", false, true}) == "https://a:8443");
+}
+
+SCENARIO("of several elements of Forwarded the first that a trusted proxy added tells", "[forwarded]") {
+    CHECK(origin("Forwarded: for=1.1.1.1;proto=http;host=b, for=10.0.0.9;proto=https;host=c\r\n") == "http://b");
+    CHECK(origin("Forwarded: for=1.1.1.1;proto=http;host=b\r\nForwarded: for=\"10.0.0.9:80\";host=c\r\n") ==
+          "http://b");
+    CHECK(origin("Forwarded: host=made-up, for=1.1.1.1;proto=http, for=10.0.0.9;host=c\r\n") == "http://c");
+    CHECK(origin("Forwarded: proto=http;host=made-up, for=_hidden\r\n") == "https://a:8443");
+}
+
+SCENARIO("a proxy that speaks X-Forwarded-* vouches for no Forwarded", "[forwarded]") {
+    for (const std::string field : {"For: 1.1.1.1", "Host: a:8443", "Proto: https"})
+        CHECK(origin("X-Forwarded-" + field + "\r\nForwarded: proto=http;host=made-up\r\n") == "https://a:8443");
 }

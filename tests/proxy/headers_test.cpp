@@ -16,13 +16,15 @@ struct Exchange {
     std::string_view method = "GET", body;
     std::optional<std::string_view> cookies, set_cookie;
     bool session_route = true;
+    ClientOrigin origin{"https", "Example.org"};
 
     /// The head that the app gets for a request with these fields, as text.
     std::string to_app(const std::string& fields) const {
         const std::string text = std::string(method) + " / HTTP/1.1\r\nHost: Example.org\r\n" + fields + "\r\n";
         RequestHead head;
         REQUIRE_FALSE(http1::parse_request_head(text, head));
-        const RequestRules rules{route, peer, identity ? &*identity : nullptr, cookies, head.authority, "r1"};
+        const RequestRules rules{
+            route, peer, {"https", head.authority}, identity ? &*identity : nullptr, cookies, head.authority, "r1"};
         Arena arena;
         Fields out;
         app_request_fields(head, rules, arena, out);
@@ -39,7 +41,8 @@ struct Exchange {
         ResponseHead head;
         REQUIRE_FALSE(http1::parse_request_head(asked, request));
         REQUIRE_FALSE(http1::parse_response_head(text, false, head));
-        const ResponseRules rules{route, request, true, "127.0.0.1:9000", "__Host-session", set_cookie, session_route};
+        const ResponseRules rules{route,      request,      origin, "127.0.0.1:9000", "__Host-session",
+                                  set_cookie, session_route};
         Arena arena;
         Fields out;
         client_response_fields(head, rules, arena, out);
@@ -160,9 +163,10 @@ SCENARIO("a route's edits reach whatever an app may take for the same field", "[
     x.route.request_headers.set = {{"X-Env", "production"}};
     x.route.request_headers.remove = {"X-Debug", "x_trace"};
     x.cookies = "a=b";
-    CHECK(x.to_app("x_env: evil\r\nX.ENV: evil\r\nX-Debug: 1\r\nx~debug: 1\r\nX-Trace: 1\r\nX-Envy: 1\r\nXEnv: 1\r\n") ==
-          "GET / HTTP/1.1\r\nHost: Example.org\r\nX-Envy: 1\r\nXEnv: 1\r\nCookie: a=b\r\nX-Env: production\r\n" + ours +
-              "\r\n");
+    CHECK(
+        x.to_app("x_env: evil\r\nX.ENV: evil\r\nX-Debug: 1\r\nx~debug: 1\r\nX-Trace: 1\r\nX-Envy: 1\r\nXEnv: 1\r\n") ==
+        "GET / HTTP/1.1\r\nHost: Example.org\r\nX-Envy: 1\r\nXEnv: 1\r\nCookie: a=b\r\nX-Env: production\r\n" + ours +
+            "\r\n");
     x.session_route = false;
     x.route.response_headers.remove = {"X-Debug"};
     CHECK(x.to_client("X_Debug: 1\r\nx-debug: 1\r\n") == "X_Debug: 1\n");
@@ -241,4 +245,14 @@ SCENARIO("a stripped prefix is put back into locations and cookies", "[headers]"
     x.route.strip_prefix.clear();
     x.route.host = config::HostHeader::upstream;
     CHECK(x.to_client("Location: http://127.0.0.1:9000/a\r\n") == "Location: https://Example.org/a\n");
+}
+
+SCENARIO("a location behind a trusted proxy leads where the client is", "[headers]") {
+    Exchange x;
+    x.session_route = false;
+    x.origin = {"https", "www.example.org"};
+    x.route.strip_prefix = "/old";
+    for (const std::string own : {"127.0.0.1:9000", "Example.org", "www.example.org"})
+        CHECK(x.to_client("Location: http://" + own + "/a\r\n") == "Location: https://www.example.org/old/a\n");
+    CHECK(x.to_client("Location: http://elsewhere.example/a\r\n") == "Location: http://elsewhere.example/a\n");
 }

@@ -6,8 +6,8 @@ using namespace rotagate::proxy;
 
 namespace {
 
-const Places old{"/old", "https", "example.org:8443", {"127.0.0.1:9000", "example.org:8443"}};
-const Places same{"", "https", "example.org", {"127.0.0.1:9000", ""}};
+const Places old{"/old", "https", "example.org:8443", {"127.0.0.1:9000", "example.org:8443", ""}};
+const Places same{"", "https", "example.org", {"127.0.0.1:9000", "", ""}};
 
 std::string location(std::string_view text, const Places& places = old) {
     return rewritten_location(text, places).value_or("as it is");

@@ -47,6 +47,10 @@ SCENARIO("an app ends a session, or all of a user's", "[session_control]") {
 }
 
 SCENARIO("an answer without control fields asks for nothing", "[session_control]") {
+    CHECK_FALSE(Read("X-Session-Org: acme\r\nX-Session-Permanent: true\r\n").command->any());
+    CHECK_FALSE(Read("X-Session-Permanent: yes\r\n").command->any());
+    CHECK(Read("X-Session-Org: acme\r\nX-Session-Permanent: true\r\nX-Session-End: user\r\n").command->end == End::user);
+    CHECK(Read("X-Session-User:\r\nX-Session-Org: acme\r\n").command->end == End::session);
     CHECK_FALSE(Read("X-Session-Colour: blue\r\nX_Session_User: alice\r\nX-User-Id: alice\r\n").command->any());
 }
 
@@ -57,8 +61,6 @@ SCENARIO("an app that contradicts itself, or writes nonsense, is refused", "[ses
     CHECK(refused("X-Session-End: everything\r\n"));
     CHECK(refused("X-Session-End:\r\n"));
     CHECK(refused("X-Session-User: alice\r\nX-Session-Permanent: yes\r\n"));
-    CHECK(refused("X-Session-Org: acme\r\n"));
-    CHECK(refused("X-Session-Permanent: true\r\n"));
     CHECK(refused("X-Session-Data:\r\n"));
     CHECK(refused("X-Session-Data: [1]\r\n"));
     CHECK(refused("X-Session-Data: {\r\n"));

@@ -55,6 +55,9 @@ SCENARIO("what was sealed opens, and no two cookies are alike", "[cookie]") {
             REQUIRE(gateway.sealer.open(sealed, audience).value() == cookie);
             REQUIRE(other.open(sealed, audience).value() == cookie);
         }
+        auto final_cookie = cookie;
+        final_cookie.absolute = true;
+        CHECK(other.open(gateway.sealer.seal(final_cookie, audience), audience).value() == final_cookie);
     }
 }
 
@@ -187,8 +190,11 @@ SCENARIO("an authentic message that is no cookie of this version is malformed", 
     };
     const std::string good = "\1" + std::string(16, '\0') + "{alice}.AAAAAAAAAAAAAAAAAAAAAA";
     REQUIRE(gateway.sealer.open(seal(good), audience).has_value());
+    CHECK_FALSE(gateway.sealer.open(seal(good), audience)->absolute);
+    CHECK(gateway.sealer.open(seal('\x81' + good.substr(1)), audience)->absolute);
     for (const std::string& bad :
-         {std::string{}, good.substr(0, 1), good.substr(0, 17), '\2' + good.substr(1), good + 'A'}) {
+         {std::string{}, good.substr(0, 1), good.substr(0, 17), '\2' + good.substr(1),
+          '\x82' + good.substr(1), '\x41' + good.substr(1), good + 'A'}) {
         CHECK(gateway.sealer.open(seal(bad), audience).error() == SessionErrc::cookie_malformed);
     }
 }

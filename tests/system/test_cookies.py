@@ -280,6 +280,16 @@ def test_180_cookies_pass(site):
     assert app_saw(with_cookies(site, "/account", "; ".join(with_session))).one("Cookie") == "; ".join(others)
 
 
+@pytest.mark.parametrize("junk", [16, 200])
+@pytest.mark.parametrize("kind", ["junk", JUNK], ids=["malformed", "forged"])
+def test_no_number_of_worthless_cookies_hides_the_one_that_opens(site, junk, kind):
+    """C2"""
+    alice = site.browser("alice")
+    response = with_cookies(site, "/account", "; ".join(junk * [f"{COOKIE}={kind}"] + [alice.cookie_header]))
+    assert app_saw(response).one("X-User-Id") == "alice"
+    session_cookie(response)
+
+
 def test_a_thousand_session_cookies_cost_no_more_than_a_few(site):
     """C2"""
     before = site.gateway.store_calls()
@@ -615,6 +625,34 @@ def test_answers_of_the_gateway_itself_carry_the_cookie_too(new_site):
     broken = alice.get("/broken")
     assert broken.status == 502
     assert_fresh_and_private(broken, old)
+    assert alice.user() == "alice"
+
+
+BAD_REQUESTS = {"413": http1.request_bytes("POST", "/x", body=b"x" * 2000), "400": http1.request_bytes("GET", "/a%2fb")}
+
+
+@pytest.fixture(scope="module")
+def small_bodies(module_sites):
+    return module_sites(limits={"body_bytes": "1KiB"})
+
+
+@pytest.mark.parametrize("data, status", [(data, int(status)) for status, data in BAD_REQUESTS.items()],
+                         ids=[f"C7-{status}" for status in BAD_REQUESTS])
+def test_a_refusal_of_a_bad_request_carries_the_cookie_too(small_bodies, data, status):
+    """C7"""
+    alice = small_bodies.browser("alice")
+    before, old = len(small_bodies.requests()), alice.cookie
+    for cookie in (old, None, "junk"):
+        with small_bodies.client() as client:
+            line = f"Cookie: {COOKIE}={cookie}\r\n".encode() if cookie else b""
+            response = client.send(data.replace(b"\r\n\r\n", b"\r\n" + line + b"\r\n", 1)).read_response()
+            assert response.status == status and response.closes and client.is_closed()
+        if cookie == old:
+            assert_fresh_and_private(response, old)
+            alice.receive(response)
+        else:
+            assert [one.deletes for one in set_cookies(response)] == ([True] if cookie else [])
+    assert len(small_bodies.requests()) == before, "it was forwarded"
     assert alice.user() == "alice"
 
 

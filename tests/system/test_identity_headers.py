@@ -197,6 +197,49 @@ def test_a_trusted_proxy_tells_who_the_client_is(new_site):
     assert line["client"] == "203.0.113.7"
 
 
+@pytest.mark.parametrize("told, kept", [
+    ("abc-123_4.5", True), ("x" * 128, True), ("x" * 129, False), ('a"b', False), ("a<b>", False), ("a b", False),
+    ("a\\b", False), ("a,b", False), ("caf\xe9", False), ("", False)], ids=lambda value: f"I3-{ascii(value)[:12]}")
+def test_a_trusted_proxys_request_id_is_taken_where_it_is_harmless(behind_tls, told, kept):
+    """It stands in logs and in the gateway's own JSON and HTML."""
+    with behind_tls.client(trust=None) as client:
+        seen = app_saw(client.get("/x", {"X-Request-Id": told}))
+    assert (seen.all("X-Request-Id") == [told]) == kept
+    for accept in ("application/json", "text/html"):
+        with behind_tls.client(trust=None) as client:
+            refused = client.get("/%ff", {"X-Request-Id": told, "Accept": accept})
+        assert refused.status == 400
+        assert kept or not told or told.encode("latin-1") not in refused.body
+
+
+@pytest.fixture(scope="module")
+def behind_tls(module_sites):
+    """A plain listener behind a trusted proxy that terminates TLS."""
+    return module_sites(listen=[{"address": "127.0.0.1:0"}], trusted_proxies=["127.0.0.1"],
+                        routes=[route("/old/", "public", rewrite={"strip_prefix": "/old"}), route("/", "public")])
+
+
+TOLD = [{"X-Forwarded-For": "203.0.113.5", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "www.example.org"},
+        {"Forwarded": "for=203.0.113.5;proto=https;host=www.example.org"},
+        {"Forwarded": "for=evil;host=evil, for=203.0.113.5;proto=https;host=www.example.org, for=127.0.0.1;proto=http"}]
+
+
+@pytest.mark.parametrize("told", TOLD, ids=["x-forwarded", "forwarded", "forwarded-by-two"])
+def test_the_app_learns_where_the_client_is_in_either_language(behind_tls, told):
+    with behind_tls.client(trust=None) as client:
+        seen = app_saw(client.get("/x", told, host="gateway.internal"))
+    assert (seen.one("X-Forwarded-Proto"), seen.one("X-Forwarded-Host")) == ("https", "www.example.org")
+    assert seen.one("Host") == "gateway.internal"
+
+
+@pytest.mark.parametrize("told", TOLD, ids=["x-forwarded", "forwarded", "forwarded-by-two"])
+@pytest.mark.parametrize("origin", ["http://gateway.internal", "https://www.example.org", "http://www.example.org"])
+def test_a_location_leads_where_the_client_is(behind_tls, told, origin):
+    with behind_tls.client(trust=None) as client:
+        answer = client.get(asked("/old/x", {"Location": f"{origin}/next"}, status=302), told, host="gateway.internal")
+    assert answer.one("Location") == "https://www.example.org/old/next"
+
+
 # ---- I4: what a login may name ----------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("user, encoded", [

@@ -3,6 +3,7 @@
 import datetime
 import json
 import re
+import signal
 import socket
 import stat
 
@@ -141,6 +142,15 @@ def test_run_refuses_what_check_refuses(tmp_path):
     file.write_text(GOOD + "nonsense: 1\n")
     told = rotagate("run", "--config", file)
     assert told.returncode == 1 and f"{file}:8:1:" in told.stderr
+
+
+def test_sighup_is_answered_by_a_warning_and_ends_nothing(new_site):
+    site = new_site()
+    alice = site.browser("alice")
+    for count in (1, 2):
+        site.gateway.process.send_signal(signal.SIGHUP)
+        poll(lambda: site.gateway.stderr().count("reload.not_available") == count, "a warning")
+        assert alice.user() == "alice"
 
 
 def test_run_says_which_address_is_taken(tmp_path):
@@ -311,6 +321,12 @@ def test_the_token_is_required_where_one_is_configured(new_site, tmp_path):
                   "Basic of-the-operator-0123456789abcdef",
                   "of-the-operator-0123456789abcdef"):
         assert admin("GET", "/v1/users/count", {"Authorization": wrong}).status in (401, 403), wrong
+    address = guarded.gateway.config["admin"]["address"].split(":")
+    with RawClient((address[0], int(address[1]))) as client:
+        by_name = client.request("GET", "/v1/users/count", {"Authorization": "Bearer of-the-operator-0123456789abcdef"},
+                                 host="gateway.internal:9901")
+        assert by_name.status == 200
+        assert client.request("GET", "/v1/users/count", host="gateway.internal:9901").status == 401
     assert admin("GET", "/v1/users/count",
                  {"Authorization": "Bearer of-the-operator-0123456789abcdef"}).json() == {"users": 0}
     assert "of-the-operator" not in guarded.gateway.logged()

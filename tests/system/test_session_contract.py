@@ -417,6 +417,24 @@ def test_a_session_ends_at_its_absolute_timeout_however_busy(new_site):
     timed.gateway.await_security("absolute", user="alice")
 
 
+def test_an_idle_end_is_not_taken_for_the_absolute_one(new_site):
+    """Pages that poll mint cookies whose end stays where it is."""
+    timed = new_site(session={"idle_timeout": f"{int(LIFETIME)}s", "absolute_timeout": "1h"})
+    alice = timed.browser("alice")
+    poll(lambda: alice.get("/polling/x").status == 401, "the idle end", LIFETIME + PATIENCE)
+    refusals = [line["reason"] for line in timed.gateway.security_log(user="alice") if line["event"] == "session_refused"]
+    assert refusals == ["idle"]
+
+
+@pytest.mark.parametrize("path", ["/x", "/polling/x"])
+def test_a_cookie_that_comes_back_after_the_absolute_end_is_told_so(new_site, path):
+    timed = new_site(session={"absolute_timeout": f"{int(LIFETIME)}s"})
+    alice = timed.browser("alice")
+    poll(lambda: alice.get(path).status == 401, "the absolute end", LIFETIME + PATIENCE)
+    refusals = [line["reason"] for line in timed.gateway.security_log(user="alice") if line["event"] == "session_refused"]
+    assert refusals == ["absolute"]
+
+
 # ---- the app's data -------------------------------------------------------------------------------------------------
 
 def data_of(browser: Browser) -> str | None:
@@ -453,6 +471,22 @@ def test_session_data_of_64_kib_is_kept(site):
     alice = site.browser("alice")
     assert alice.get("/control/large").status == 200
     assert data_of(alice) == data
+
+
+def test_session_data_may_be_nested(site):
+    alice = site.browser("alice")
+    data = '{"a":' * 200 + "1" + "}" * 200
+    assert alice.get(asked("/control/write", {"X-Session-Data": data})).status == 200
+    assert data_of(alice) == data
+
+
+@pytest.mark.parametrize("headers", [{"X-Session-Org": "acme"}, {"X-Session-Permanent": "true"}], ids=["org", "permanent"])
+def test_what_belongs_to_a_login_means_nothing_without_one(site, headers):
+    alice = site.browser("vera")
+    assert alice.get(asked("/control/x", headers)).status == 200
+    assert alice.user() == "vera"
+    assert [(one["org"], one["permanent"]) for one in site.gateway.sessions(user="vera")] == [("", False)]
+    site.gateway.revoke("user=vera")
 
 
 def test_session_data_follows_the_session_not_the_browser(site):

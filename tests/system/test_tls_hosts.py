@@ -157,12 +157,21 @@ def test_plain_http_is_redirected_to_https(new_site, site):
 
 
 @pytest.mark.parametrize("data", [b"GET /x HTTP/1.1\r\nHost: a b\r\n\r\n", b"GET /x HTTP/1.1\r\n\r\n",
+                                  b"GET /x HTTP/1.0\r\n\r\n",
                                   b"GET /x HTTP/1.1\r\nHost: a@b\r\n\r\n", b"nonsense\r\n\r\n"])
 def test_the_redirect_never_leads_to_a_host_that_is_none(new_site, data):
     redirecting = new_site(listen=[{"address": "127.0.0.1:0", "redirect_to_https": True}])
     with redirecting.client(trust=None) as client:
         response = client.send(data).read_response()
     assert response.status == 400 and response.all("Location") == []
+
+
+def test_options_of_the_server_itself_are_not_redirected(new_site):
+    """They have no path that could be found elsewhere."""
+    redirecting = new_site(listen=[{"address": "127.0.0.1:0", "redirect_to_https": True}])
+    with redirecting.client(trust=None) as client:
+        response = client.request("OPTIONS", "*")
+    assert response.status == 204 and response.all("Location") == []
 
 
 def test_a_plain_listener_serves_http(new_site):
