@@ -1,5 +1,6 @@
 #include "session/stores.hpp"
 
+#include "session/lmdb_store.hpp"
 #include "session/memory_store.hpp"
 
 namespace rotagate::session {
@@ -23,6 +24,8 @@ private:
 
 std::unique_ptr<SessionStores> open_stores(const config::Session& settings, boost::asio::io_context&,
                                            ExpiryListener on_expiry) {
+    if (settings.store.starts_with(LmdbStores::scheme))
+        return std::make_unique<LmdbStores>(settings, std::move(on_expiry));
     return std::make_unique<MemoryStores>(settings, std::move(on_expiry));
 }
 
