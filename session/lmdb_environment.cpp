@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 namespace rotagate::session {
@@ -21,27 +22,18 @@ void check(int code) {
 MDB_val value_of(std::string_view text) { return {text.size(), const_cast<char*>(text.data())}; }
 std::string_view text_of(const MDB_val& value) { return {static_cast<const char*>(value.mv_data), value.mv_size}; }
 
-/// What to do where the files cannot be used.
-std::string cure_for(int code) {
-    switch (code) {
-        case MDB_INVALID:
-        case MDB_CORRUPTED:
-        case MDB_PAGE_NOTFOUND:
-        case MDB_VERSION_MISMATCH:
-            return "put back a copy of data.mdb, or move it away to start without sessions";
-        case EACCES:
-        case EPERM:
-            return "let the user that runs rotagate read and write its files";
-        default:
-            return "see whether its disk is full or broken";
-    }
+std::runtime_error damaged(const std::filesystem::path& folder, const std::string& what) {
+    return cannot_open(folder, "data.mdb is damaged: " + what,
+                       "put back a copy of it, or move it away to start without sessions");
 }
 
 }  // namespace
 
 LmdbError::LmdbError(int code_) : std::runtime_error(mdb_strerror(code_)), code(code_) {}
 
-bool LmdbError::disk_is_full() const { return code == ENOSPC || code == EDQUOT || code == EFBIG; }
+bool LmdbError::means_damage() const {
+    return code == MDB_INVALID || code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND || code == MDB_VERSION_MISMATCH;
+}
 
 /// Aborts at its end unless it was committed.
 class LmdbEnvironment::Transaction {
@@ -101,8 +93,11 @@ LmdbEnvironment::LmdbEnvironment(const std::filesystem::path& folder, std::size_
     try {
         open();
     } catch (const LmdbError& error) {
+        if (error.means_damage()) throw damaged(folder_.path(), error.what());
         throw cannot_open(folder_.path(), std::string("its files cannot be opened (") + error.what() + ")",
-                          cure_for(error.code));
+                          error.code == EACCES || error.code == EPERM
+                              ? "let the user that runs rotagate read and write them"
+                              : "see whether its disk is full or broken");
     }
 }
 
@@ -161,9 +156,6 @@ void LmdbEnvironment::create_databases() {
 }
 
 LmdbEnvironment::Contents LmdbEnvironment::load() {
-    const auto corrupt = [&](const std::string& what) {
-        return cannot_open(folder_.path(), "data.mdb is damaged: " + what, cure_for(MDB_CORRUPTED));
-    };
     try {
         Contents contents;
         Transaction txn{env_.get(), MDB_RDONLY};
@@ -174,14 +166,14 @@ LmdbEnvironment::Contents LmdbEnvironment::load() {
         contents.sessions.reserve(txn.size(sessions_));
         txn.for_each(sessions_, [&](std::string_view key, std::string_view session) {
             auto kept = decode(key, session, txn.get(states_, key));
-            if (!kept) throw corrupt("a session in it cannot be read");
+            if (!kept) throw damaged(folder_.path(), "a session in it cannot be read");
             contents.sessions.push_back(std::move(*kept));
         });
         if (contents.sessions.size() != txn.size(sessions_) || contents.sessions.size() != txn.size(states_))
-            throw corrupt("sessions are missing");
+            throw damaged(folder_.path(), "sessions are missing");
         return contents;
     } catch (const LmdbError& error) {
-        throw corrupt(error.what());
+        throw damaged(folder_.path(), error.what());
     }
 }
 
@@ -192,8 +184,16 @@ void LmdbEnvironment::write(LmdbBatch& batch, Millis clock) {
     } catch (const LmdbError& error) {
         // LMDB works no more once it could not write its root. What was committed is safe: open it afresh.
         if (error.code == MDB_PANIC) env_.reset();
+        // What a full disk takes of a write is less than all of it, and an I/O error to LMDB.
+        if (error.code == EIO && disk_is_full()) throw LmdbError{ENOSPC};
         throw;
     }
+}
+
+bool LmdbEnvironment::disk_is_full() const {
+    constexpr std::uint64_t hardly_anything = 1 << 20;
+    struct statvfs status {};
+    return ::statvfs(folder_.path().c_str(), &status) == 0 && status.f_bavail * status.f_frsize < hardly_anything;
 }
 
 void LmdbEnvironment::write_some(LmdbBatch& batch, Millis clock) {

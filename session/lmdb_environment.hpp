@@ -15,7 +15,8 @@ namespace rotagate::session {
 /// What LMDB, or the system below it, could not do.
 struct LmdbError : std::runtime_error {
     explicit LmdbError(int code_);
-    bool disk_is_full() const;
+    /// Whether what is on the disk cannot be what LMDB wrote.
+    bool means_damage() const;
 
     int code;  ///< MDB_*, or errno
 };
@@ -52,6 +53,7 @@ private:
     void open_files();
     void create_databases();
     void fill_cut_file() const;
+    bool disk_is_full() const;
     void write_some(LmdbBatch& batch, Millis clock);
     void grow();
 

@@ -68,23 +68,20 @@ bool LmdbWriter::write(bool renewals) {
     try {
         sessions_.take_changes(renewals, batch_);
         environment_.write(batch_, sessions_.now());
-    } catch (const LmdbError& error) {
-        failed(error.what(), error.disk_is_full());
-        return false;
     } catch (const std::exception& error) {
-        failed(error.what(), false);
+        failed(error.what());
         return false;
     }
     if (failing_.exchange(false)) spdlog::warn("lmdb.recovered path={}", environment_.folder().string());
     return true;
 }
 
-void LmdbWriter::failed(const char* error, bool disk_is_full) {
+void LmdbWriter::failed(const char* error) {
     if (failing_.exchange(true)) return;
-    spdlog::error("lmdb.write_failed path={} error=\"{}\" cure=\"{}\"", environment_.folder().string(), error,
-                  disk_is_full ? "the disk is full: make room on it; what is not written is kept and tried again"
-                               : "see what the kernel's log says of the disk; what is not written is kept and tried "
-                                 "again");
+    spdlog::error(
+        "lmdb.write_failed path={} error=\"{}\" cure=\"make room on the disk, or see what the kernel's log says of it; "
+        "what is not written is kept, and tried again\"",
+        environment_.folder().string(), error);
 }
 
 void LmdbWriter::settle(Round round, bool durable) {

@@ -62,7 +62,7 @@ private:
     void hasten();
     void round();
     bool write(bool renewals);
-    void failed(const char* error, bool disk_is_full);
+    void failed(const char* error);
     void settle(Round round, bool durable);
 
     LmdbEnvironment& environment_;

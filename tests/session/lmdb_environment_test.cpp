@@ -105,7 +105,7 @@ SCENARIO("what another version or another program wrote is refused, and left alo
     CHECK(bytes_of(foreign / "data.mdb") == before);
 
     std::ofstream(foreign / "data.mdb", std::ios::trunc) << std::string(10'000, 'x');
-    CHECK_THAT(refusal(foreign), Contains("its files cannot be opened (MDB_INVALID: File is not an LMDB file); put back"));
+    CHECK_THAT(refusal(foreign), Contains("data.mdb is damaged: MDB_INVALID: File is not an LMDB file; put back"));
 }
 
 SCENARIO("damage to the data is noticed", "[lmdb]") {
@@ -128,12 +128,19 @@ SCENARIO("damage to the data is noticed", "[lmdb]") {
         write();
         CHECK(refusal(path) == "session store " + path.string() +
                                    ": data.mdb is damaged: a session in it cannot be read; put back a copy of "
-                                   "data.mdb, or move it away to start without sessions");
+                                   "it, or move it away to start without sessions");
     }
     GIVEN("a file that was cut") {
-        bytes.resize(bytes.size() / 4096 / 2 * 4096);
-        write();
-        CHECK_THAT(refusal(path), Contains("data.mdb is damaged: "));
+        int noticed = 0;
+        for (auto pages = bytes.size() / 4096 - 1; pages >= 2; --pages) {
+            bytes.resize(pages * 4096);
+            write();
+            const auto why = refusal(path);
+            if (why == "none") continue;  // only pages without a use are missing
+            CHECK_THAT(why, Contains("data.mdb is damaged: "));
+            ++noticed;
+        }
+        CHECK(noticed > 10);
     }
     GIVEN("a session without its state") {
         write_raw(path, "sessions", "stray", "bytes");
