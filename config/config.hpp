@@ -83,8 +83,8 @@ struct Rotation {
 };
 
 struct Session {
-    std::string store = "memory";
-    Duration store_timeout = 1s;  ///< a store that answers later counts as unavailable
+    std::string store = "memory";  ///< or "lmdb:" and the absolute path of a folder
+    Duration store_timeout = 1s;   ///< a store that answers later counts as unavailable
     Cookie cookie;
     Duration idle_timeout = 60min;          ///< a session without a request ends after this
     Duration permanent_timeout = 31 * 24h;  ///< the same for sessions that were started as permanent

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <set>
 
 #include "config/http_forms.hpp"
@@ -9,14 +10,23 @@
 namespace rotagate::config {
 namespace {
 
-Parsed<std::string> store(std::string_view text) {
-    constexpr std::array<std::string_view, 6> later{"lmdb:",         "redis://",          "rediss://",
-                                                    "redis+unix://", "redis+sentinel://", "redis+cluster://"};
+/// "memory", or "lmdb:" and a folder, which comes out absolute.
+Parsed<std::string> store(std::string_view text, const Files& files) {
+    constexpr std::array<std::string_view, 5> later{"redis://", "rediss://", "redis+unix://", "redis+sentinel://",
+                                                    "redis+cluster://"};
+    constexpr std::string_view lmdb = "lmdb:";
     if (text == "memory") return std::string(text);
+    if (text.starts_with(lmdb) && text.size() > lmdb.size()) {
+        const auto folder = std::filesystem::absolute(files.folder / text.substr(lmdb.size())).lexically_normal();
+        std::error_code ignored;
+        if (files.check && std::filesystem::exists(folder, ignored) && !std::filesystem::is_directory(folder, ignored))
+            return Refusal{"names a file; write the name of a folder, which may be a new one"};
+        return std::string(lmdb) + folder.string();
+    }
     const bool known = std::any_of(later.begin(), later.end(), [&](std::string_view scheme) {
         return text.starts_with(scheme) && text.size() > scheme.size();
     });
-    return known ? Refusal{"is not available in this version; use memory"}
+    return known ? Refusal{"is not available in this version; use memory or lmdb:/PATH"}
                  : Refusal{
                        "is not a store; write memory, lmdb:/PATH, redis://, rediss://, redis+unix://, "
                        "redis+sentinel:// or redis+cluster://"};
@@ -76,7 +86,7 @@ void check_lifetimes(Reader& yaml, const Session& session) {
 
 Session read_session(Reader yaml, const Files& files) {
     Session session;
-    yaml.read("store", session.store, store);
+    yaml.read("store", session.store, [&](std::string_view text) { return store(text, files); });
     if (yaml.has("redis"))
         yaml.error("redis", "comes with the Redis store, which is not available in this version; remove it");
     yaml.read("store_timeout", session.store_timeout, between(10ms, 60s));

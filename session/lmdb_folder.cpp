@@ -64,9 +64,9 @@ void LmdbFolder::lock() {
         const std::string who = error == EWOULDBLOCK ? "another gateway uses it" + holder(lock_)
                                                      : "rotagate.lock cannot be locked" + because(error);
         ::close(lock_);
-        throw cannot_open(path_, who,
-                          error == EWOULDBLOCK ? "stop that one, or give this one a folder of its own"
-                                               : "put it on a local disk");
+        throw cannot_open(
+            path_, who,
+            error == EWOULDBLOCK ? "stop that one, or give this one a folder of its own" : "put it on a local disk");
     }
     // Only for the message above: on a full disk the lock holds without it.
     const std::string self = std::to_string(::getpid());

@@ -21,7 +21,7 @@ LmdbStores::Kept::Kept(const config::Session& settings, ExpiryListener on_expiry
     : environment(settings.store.substr(scheme.size())),
       contents(environment.load()),
       sessions(settings, not_before(contents.clock, std::move(clock)), std::move(on_expiry)),
-      writer((sessions.restore(std::exchange(contents.sessions, {})), environment), sessions),
+      writer((sessions.restore(std::exchange(contents.sessions, {})), environment), sessions, settings.idle_timeout),
       patience(settings.store_timeout) {}
 
 LmdbStores::LmdbStores(const config::Session& settings, ExpiryListener on_expiry, MemoryStore::Clock clock)
@@ -105,8 +105,6 @@ void LmdbStore::count_users(const std::optional<std::string>& org, Completion<st
     sessions_.count_users(org, std::move(done));
 }
 
-void LmdbStore::ping(Completion<> done) {
-    done(writer_.failing() ? Result<>{SessionErrc::unavailable} : Result<>{});
-}
+void LmdbStore::ping(Completion<> done) { done(writer_.failing() ? Result<>{SessionErrc::unavailable} : Result<>{}); }
 
 }  // namespace rotagate::session

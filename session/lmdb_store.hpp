@@ -8,7 +8,8 @@
 
 namespace rotagate::session {
 
-/// Sessions that survive a restart, for one machine: they live in memory as in MemoryStore, and LMDB has a copy of them.
+/// Sessions that survive a restart, for one machine: they live in memory as in MemoryStore, and LMDB has a copy of
+/// them.
 class LmdbStores final : public SessionStores {
 public:
     static constexpr std::string_view scheme = "lmdb:";

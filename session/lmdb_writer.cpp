@@ -1,5 +1,7 @@
 #include "session/lmdb_writer.hpp"
 
+#include <algorithm>
+
 #include <boost/asio/post.hpp>
 #include <spdlog/spdlog.h>
 
@@ -9,16 +11,15 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::steady_clock;
 
-constexpr auto interval = 40ms;        ///< from the start of a round to the next, while nobody waits
-constexpr auto gathering = 5ms;        ///< the least pause between two: a crowd of logouts shares one
+constexpr auto interval = 40ms;         ///< from the start of a round to the next, while nobody waits
+constexpr auto gathering = 5ms;         ///< the least pause between two: a crowd of logouts shares one
 constexpr auto retry_interval = 200ms;  ///< the same after a failure
-constexpr auto renewal_interval = 500ms;
 constexpr auto login_window = 90ms;
 
 }  // namespace
 
-LmdbWriter::LmdbWriter(LmdbEnvironment& environment, MemoryStore& sessions)
-    : environment_(environment), sessions_(sessions) {
+LmdbWriter::LmdbWriter(LmdbEnvironment& environment, MemoryStore& sessions, Millis idle_timeout)
+    : environment_(environment), sessions_(sessions), renewal_interval_(std::min<Millis>(1s, idle_timeout / 10)) {
     durable_until_ = steady_clock::now();
     schedule(steady_clock::now() + interval);
     thread_ = std::thread([this] { loop_.run(); });
@@ -29,8 +30,9 @@ LmdbWriter::~LmdbWriter() {
     thread_.join();
     sessions_.note_all();
     if (write(true)) return;
-    spdlog::error("lmdb.changes_lost path={} sessions={} detail=\"what changed since the last write is not on the disk\"",
-                  environment_.folder().string(), batch_.changes().size());
+    spdlog::error(
+        "lmdb.changes_lost path={} sessions={} detail=\"what changed since the last write is not on the disk\"",
+        environment_.folder().string(), batch_.changes().size());
 }
 
 bool LmdbWriter::keeps_up() const { return steady_clock::now() - durable_until_.load() < login_window; }
@@ -55,7 +57,7 @@ void LmdbWriter::round() {
     }
     const Time begin = steady_clock::now();
     const bool renewals = begin >= next_renewals_;
-    if (renewals) next_renewals_ = begin + renewal_interval;
+    if (renewals) next_renewals_ = begin + renewal_interval_;
     const bool durable = write(renewals);
     if (durable) durable_until_ = begin;
     last_end_ = steady_clock::now();

@@ -18,13 +18,15 @@
 namespace rotagate::session {
 
 /// Copies what changes in a memory store to the disk, in rounds, on a thread of its own: at least every 40 ms, and at
-/// once where somebody waits for it. All that wait share a round.
+/// once where somebody waits for it. All that wait share a round. What only presentations have changed is harmless to
+/// lose (SPEC section 2, R5), and copied once a second: a page of the disk then takes many of them at once.
 class LmdbWriter {
 public:
     using Round = std::uint64_t;
     using Settled = std::function<void(Round, bool durable)>;
 
-    LmdbWriter(LmdbEnvironment& environment, MemoryStore& sessions);
+    /// @param idle_timeout  of the sessions: a short one is copied more often
+    LmdbWriter(LmdbEnvironment& environment, MemoryStore& sessions, Millis idle_timeout);
     /// Writes all there is. Nothing else may use the sessions any more.
     ~LmdbWriter();
     LmdbWriter(const LmdbWriter&) = delete;
@@ -67,6 +69,7 @@ private:
 
     LmdbEnvironment& environment_;
     MemoryStore& sessions_;
+    const Millis renewal_interval_;
     LmdbBatch batch_;
     std::atomic<bool> failing_ = false;
     std::atomic<Time> durable_until_{};  ///< all changes before this are written

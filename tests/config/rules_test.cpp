@@ -42,10 +42,22 @@ SCENARIO("listeners that cannot work are refused", "[config][rules]") {
     CHECK(errors("listen: [{ address: 127.0.0.1:0 }, { address: 127.0.0.1:0 }]\n").empty());
 }
 
+SCENARIO("a store on disk is named by its folder", "[config][rules]") {
+    const auto loaded = [](const std::string& text) {
+        return load_text(with("session: { store: \"", text, "\" }\n"), "/etc/rotagate/rotagate.yaml", true);
+    };
+    CHECK(loaded("lmdb:/var/lib/rotagate/sessions").config.session.store == "lmdb:/var/lib/rotagate/sessions");
+    CHECK(loaded("lmdb:sessions").config.session.store == "lmdb:/etc/rotagate/sessions");
+    CHECK(loaded("lmdb:../../var/sessions").config.session.store == "lmdb:/var/sessions");
+    CHECK(loaded("lmdb:sessions").ok());
+    CHECK(texts(loaded("lmdb:/dev/null").errors) ==
+          Lines{"/etc/rotagate/rotagate.yaml:5:19: session.store: 'lmdb:/dev/null' names a file; write the name of a "
+                "folder, which may be a new one"});
+}
+
 SCENARIO("stores that are not there yet say so, and keep their passwords", "[config][rules]") {
-    const std::string later = " is not available in this version; use memory";
+    const std::string later = " is not available in this version; use memory or lmdb:/PATH";
     const Mistake mistakes[] = {
-        {"lmdb:/var/lib/rotagate/sessions", "'lmdb:/var/lib/rotagate/sessions'" + later},
         {"redis://user:secret@db:6379/0", "'redis://***@db:6379/0'" + later},
         {"rediss://:sec/ret@x@db:6379", "'rediss://***@db:6379'" + later},
         {"redis+unix:///run/redis.sock", "'redis+unix:///run/redis.sock'" + later},
@@ -55,7 +67,7 @@ SCENARIO("stores that are not there yet say so, and keep their passwords", "[con
     for (const auto& [text, message] : mistakes)
         CHECK(errors(with("session: { store: \"", text, "\" }\n")) ==
               Lines{"rotagate.yaml:5:19: session.store: " + message});
-    for (const std::string text : {"redis", "redis://", "mysql://db", "Memory"})
+    for (const std::string text : {"redis", "lmdb:", "lmdb", "redis://", "mysql://db", "Memory"})
         CHECK(
             errors(with("session: { store: \"", text, "\" }\n")) ==
             Lines{
