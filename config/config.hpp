@@ -97,7 +97,7 @@ struct Redis {
 };
 
 struct Session {
-    std::string store = "memory";  ///< as it may be shown: without a password
+    std::string store = "memory";  ///< or "lmdb:" and a folder; as it may be shown, without a password
     std::optional<Redis> redis;    ///< present: that is where sessions are
     Duration store_timeout = 1s;   ///< a store that answers later counts as unavailable
     Cookie cookie;

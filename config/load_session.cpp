@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <array>
+#include <filesystem>
 #include <set>
 
 #include "config/http_forms.hpp"
@@ -10,20 +10,31 @@
 namespace rotagate::config {
 namespace {
 
+constexpr std::string_view lmdb = "lmdb:";
+
 /// What `store` says, taken apart.
 struct Store {
     std::string text;
     std::optional<Redis> redis;
 };
 
-Parsed<Store> store(std::string_view text) {
+/// "lmdb:" and a folder, which comes out absolute.
+Parsed<Store> store_on_disk(std::string_view text, const Files& files) {
+    const auto folder = std::filesystem::absolute(files.folder / text.substr(lmdb.size())).lexically_normal();
+    std::error_code ignored;
+    if (files.check && std::filesystem::exists(folder, ignored) && !std::filesystem::is_directory(folder, ignored))
+        return Refusal{"names a file; write the name of a folder, which may be a new one"};
+    return Store{std::string(lmdb) + folder.string(), std::nullopt};
+}
+
+Parsed<Store> store(std::string_view text, const Files& files) {
     if (text == "memory") return Store{std::string(text), std::nullopt};
+    if (text.starts_with(lmdb) && text.size() > lmdb.size()) return store_on_disk(text, files);
     if (is_redis_url(text)) {
         auto redis = redis_url(text);
         if (const auto* refusal = std::get_if<Refusal>(&redis)) return *refusal;
         return Store{without_credentials(text), std::get<Redis>(std::move(redis))};
     }
-    if (text.starts_with("lmdb:") && text.size() > 5) return Refusal{"is not available in this version; use memory"};
     return Refusal{
         "is not a store; write memory, lmdb:/PATH, redis://, rediss://, redis+unix://, "
         "redis+sentinel:// or redis+cluster://"};
@@ -32,7 +43,7 @@ Parsed<Store> store(std::string_view text) {
 /// The store, and what only one in Redis has.
 void read_store(Reader& yaml, Session& session, const Files& files) {
     Store read{session.store, std::nullopt};
-    yaml.read("store", read, store);
+    yaml.read("store", read, [&](std::string_view text) { return store(text, files); });
     session.store = std::move(read.text);
     session.redis = std::move(read.redis);
     auto settings = yaml.map("redis");

@@ -30,6 +30,9 @@ struct ByOrgAndId {
 /// User key -> the user's sessions, oldest first. Ordered, so that an organization is a range of it.
 using Users = std::map<std::string, UserSessions, ByOrgAndId>;
 
+/// What a copy of a session lacks, of a store that keeps one.
+enum class Noted : std::uint8_t { nothing, renewed, changed };
+
 struct MemoryRecord : DueHook, UserHook {
     SessionId id;
     Users::iterator user;
@@ -39,11 +42,20 @@ struct MemoryRecord : DueHook, UserHook {
     Millis expires{};
     Millis due{};            ///< its place in the order of expiry: `expires`, or an earlier value of it
     std::uint64_t serial{};  ///< its place among the shard's sessions, in the order of their start
+    Millis copied{};         ///< `last_seen` as the copy has it, if there is one
     bool permanent = false;
+    Noted noted = Noted::nothing;
     std::shared_ptr<const std::string> data;
     std::string client;
 
     Session snapshot() const;
+};
+
+/// All that a store needs of a session to go on with it after a restart.
+struct KeptSession {
+    Session session;
+    RotationState rotation;
+    std::uint64_t serial = 0;  ///< the order of their start among the sessions of one user
 };
 
 struct EarlierDue {

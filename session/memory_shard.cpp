@@ -41,16 +41,22 @@ Started MemoryShard::start(const NewSession& request, Millis now) {
     record.rotation = RotationState::created(now);
     record.created = record.last_seen = now;
     record.permanent = request.permanent;
-    record.expires = record.due = expiry(record, now);
+    record.expires = expiry(record, now);
     record.serial = ++serial_;
     if (request.data) record.data = std::make_shared<const std::string>(*request.data);
     record.client = request.client;
+    insert(std::move(created));
+    if (journal_) journal_->changed(record);
+    return {.session = record.snapshot(), .displaced = displace(record.user->second)};
+}
 
+void MemoryShard::insert(std::unique_ptr<MemoryRecord> created) {
+    MemoryRecord& record = *created;
+    record.due = record.expires;
     record.user = user_of(record.id);
     record.user->second.push_back(record);
     due_.insert(record);
     sessions_.insert(std::move(created));
-    return {.session = record.snapshot(), .displaced = displace(record.user->second)};
 }
 
 Users::iterator MemoryShard::user_of(const SessionId& id) {
@@ -72,6 +78,7 @@ std::vector<SessionId> MemoryShard::displace(UserSessions& sessions) {
 Result<Session> MemoryShard::present(const SessionCookie& cookie, bool renew, Millis now) {
     MemoryRecord* record = find(cookie.id, now);
     if (!record) return replaced_.contains(cookie.id, now) ? SessionErrc::replaced : SessionErrc::unknown;
+    const Millis seen = record->rotation.seen.minted;
     const Verdict verdict = session::present(record->rotation, cookie.minted, now, settings_.rotation.grace);
     if (verdict == Verdict::replay && settings_.on_replay != config::OnReplay::report) {
         remove(*record);
@@ -80,6 +87,7 @@ Result<Session> MemoryShard::present(const SessionCookie& cookie, bool renew, Mi
     // `due` stays behind: an order of expiry that is put right when an entry comes up costs nothing per request.
     if (renew) record->expires = expiry(*record, now);
     record->last_seen = now;
+    if (journal_) journal_->presented(*record, record->rotation.seen.minted != seen);
     Session session = record->snapshot();
     session.replay_reported = verdict == Verdict::replay;
     return session;
@@ -88,8 +96,10 @@ Result<Session> MemoryShard::present(const SessionCookie& cookie, bool renew, Mi
 Result<void> MemoryShard::issue(const SessionId& id, Millis minted, Millis now) {
     MemoryRecord* record = find(id, now);
     if (!record) return SessionErrc::unknown;
+    const Millis seen = record->rotation.seen.minted;
     // What is minted now is never superseded already, so the verdict tells nothing.
     session::present(record->rotation, minted, now, settings_.rotation.grace);
+    if (journal_) journal_->presented(*record, record->rotation.seen.minted != seen);
     return {};
 }
 
@@ -97,6 +107,7 @@ Result<void> MemoryShard::replace_data(const SessionId& id, Data data, Millis no
     MemoryRecord* record = find(id, now);
     if (!record) return SessionErrc::unknown;
     record->data = std::move(data);
+    if (journal_) journal_->changed(*record);
     return {};
 }
 
@@ -114,6 +125,7 @@ bool MemoryShard::replace(const SessionId& id, Millis now) {
 
 /// Returns whether the user has other sessions.
 bool MemoryShard::remove(MemoryRecord& record) {
+    if (journal_) journal_->ended(record);
     due_.erase(due_.iterator_to(record));
     const Users::iterator user = record.user;
     user->second.erase(UserSessions::s_iterator_to(record));

@@ -2,7 +2,7 @@
 
 #include <boost/unordered/unordered_flat_set.hpp>
 
-#include "session/memory_record.hpp"
+#include "session/memory_journal.hpp"
 #include "session/replaced_sessions.hpp"
 #include "session/store.hpp"
 
@@ -59,6 +59,15 @@ public:
     std::vector<Expired> sweep(Millis now);
     std::size_t size() const { return sessions_.size(); }
 
+    /// From here on notes changes, for take_changes().
+    void keep_journal();
+    /// Puts back a session, after those of the same user that started earlier.
+    void restore(KeptSession kept);
+    /// See MemoryJournal::take().
+    bool take_changes(bool renewals, std::size_t limit, ChangeTaker& taker);
+    /// Notes all that a copy lacks, also what it may lack usually.
+    void note_all();
+
 private:
     struct ById {
         using is_transparent = void;
@@ -74,6 +83,7 @@ private:
     Users::iterator user_of(const SessionId& id);
     Users::iterator next_user(const KeySelection& selection, const std::optional<KeyParts>& after);
     bool remove(MemoryRecord& record);
+    void insert(std::unique_ptr<MemoryRecord> created);
     std::vector<SessionId> displace(UserSessions& sessions);
     void expire(Millis now);
 
@@ -86,6 +96,7 @@ private:
     ReplacedSessions replaced_;
     std::vector<Expired> expired_;  ///< since the last sweep
     std::uint64_t serial_ = 0;
+    std::unique_ptr<MemoryJournal> journal_;  ///< null: nobody keeps a copy
 };
 
 }  // namespace rotagate::session

@@ -1,5 +1,6 @@
 #include "session/memory_store.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <mutex>
@@ -12,13 +13,6 @@
 
 namespace rotagate::session {
 namespace {
-
-MemoryStore::Clock steady_wall_clock() {
-    using namespace std::chrono;
-    return [wall = system_clock::now().time_since_epoch(), start = steady_clock::now()] {
-        return duration_cast<Millis>(wall + (steady_clock::now() - start));
-    };
-}
 
 /// A cursor is "SERIAL:KEY": the listing goes on after that session.
 std::string cursor_text(const MemoryShard::Listed& last) {
@@ -46,7 +40,7 @@ struct MemoryStore::Impl {
     };
 
     Impl(const config::Session& given, Clock clock_, ExpiryListener listener)
-        : settings(given), clock(clock_ ? std::move(clock_) : steady_wall_clock()), on_expiry(std::move(listener)) {
+        : settings(given), clock(clock_ ? std::move(clock_) : wall_clock()), on_expiry(std::move(listener)) {
         for (auto& slot : slots) slot = std::make_unique<Slot>(settings);
     }
 
@@ -91,6 +85,13 @@ struct MemoryStore::Impl {
     std::size_t freed = 0;
     Millis trimmed{};
 };
+
+MemoryStore::Clock MemoryStore::wall_clock() {
+    using namespace std::chrono;
+    return [wall = system_clock::now().time_since_epoch(), start = steady_clock::now()] {
+        return duration_cast<Millis>(wall + (steady_clock::now() - start));
+    };
+}
 
 MemoryStore::MemoryStore(const config::Session& settings, Clock clock, ExpiryListener on_expiry)
     : impl_(std::make_unique<Impl>(settings, std::move(clock), std::move(on_expiry))) {}
@@ -206,6 +207,30 @@ std::size_t MemoryStore::size() const {
         size += impl_->in_shard(i, [](const MemoryShard& shard, Millis) { return shard.size(); });
     }
     return size;
+}
+
+void MemoryStore::restore(std::vector<KeptSession> sessions) {
+    std::ranges::sort(sessions, {}, &KeptSession::serial);
+    for (KeptSession& kept : sessions) {
+        const std::size_t index = impl_->index_of(KeyParts::of(kept.session.id.user_key()));
+        impl_->in_shard(index, [&](MemoryShard& shard, Millis) { shard.restore(std::move(kept)); });
+    }
+    for (auto& slot : impl_->slots) slot->shard.keep_journal();
+}
+
+void MemoryStore::take_changes(bool renewals, ChangeTaker& taker) {
+    constexpr std::size_t at_a_time = 1000;  // well below a millisecond, for which requests of its users may wait
+    for (std::size_t i = 0; i < Impl::shard_count; ++i) {
+        while (!impl_->in_shard(
+            i, [&](MemoryShard& shard, Millis) { return shard.take_changes(renewals, at_a_time, taker); })) {
+        }
+    }
+}
+
+void MemoryStore::note_all() {
+    for (std::size_t i = 0; i < Impl::shard_count; ++i) {
+        impl_->in_shard(i, [](MemoryShard& shard, Millis) { shard.note_all(); });
+    }
 }
 
 }  // namespace rotagate::session

@@ -6,6 +6,9 @@
 
 namespace rotagate::session {
 
+class ChangeTaker;
+struct KeptSession;
+
 /// Sessions in this process's memory, for one machine. Thread-safe: all event loops share one, in shards by user, so
 /// that whatever concerns one user is one critical section. Completions are called before the call returns.
 class MemoryStore final : public SessionStore {
@@ -13,6 +16,8 @@ public:
     /// Milliseconds since 1970; never goes back. The default is the wall clock at the start plus the steady clock
     /// since, so that a step of the system's clock ends no session.
     using Clock = std::function<Millis()>;
+
+    static Clock wall_clock();
 
     explicit MemoryStore(const config::Session& settings, Clock clock = {}, ExpiryListener on_expiry = {});
     ~MemoryStore() override;
@@ -35,6 +40,16 @@ public:
     void sweep();
     /// Sessions that are stored, expired but unswept ones included.
     std::size_t size() const;
+
+    // For a store that keeps a copy of it:
+
+    /// Puts back the sessions of the copy, and from here on notes changes; before all other calls.
+    void restore(std::vector<KeptSession> sessions);
+    /// Hands out all changes that were noted before the call; from one thread at a time.
+    /// @param renewals  false: what only presentations have changed stays for later
+    void take_changes(bool renewals, ChangeTaker& taker);
+    /// Notes all that the copy lacks, for a last take_changes().
+    void note_all();
 
 private:
     struct Impl;

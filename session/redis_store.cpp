@@ -130,8 +130,8 @@ void RedisStore::present(const SessionCookie& cookie, Presentation wanted, Compl
     call->done = std::move(done);
     char minted[24];
     const auto end = std::to_chars(minted, minted + sizeof minted, cookie.minted.count()).ptr;
-    call->script->append_session_call(
-        call->wire, cookie.id.text, {{minted, static_cast<std::size_t>(end - minted)}, text_of(wanted.renew)});
+    call->script->append_session_call(call->wire, cookie.id.text,
+                                      {{minted, static_cast<std::size_t>(end - minted)}, text_of(wanted.renew)});
     impl.client.call(std::move(call));
 }
 

@@ -72,9 +72,9 @@ void RedisStore::Impl::visit(const std::shared_ptr<Walk>& walk, IdRange range) {
     const IndexKeys keys(range.slot);
     const std::string_view outside = range.outside_orgs ? "1" : "0";
     const FunctionCallPtr call = walk->limit.empty()
-                             ? call_for(range.slot, *walk->script, {keys.index, keys.due, keys.users}, {})
-                             : call_for(range.slot, *walk->script, {keys.index, keys.due, keys.users},
-                                        {range.from, range.to, walk->limit, outside});
+                                     ? call_for(range.slot, *walk->script, {keys.index, keys.due, keys.users}, {})
+                                     : call_for(range.slot, *walk->script, {keys.index, keys.due, keys.users},
+                                                {range.from, range.to, walk->limit, outside});
     call->confirming = walk->confirming;
     ask(call, 0, [this, walk, range = std::move(range), call = std::weak_ptr(call)](Result<Reply> reply) {
         visited(walk, range, call.lock(), reply);

@@ -2,6 +2,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include "session/lmdb_store.hpp"
 #include "session/memory_store.hpp"
 #include "session/redis_store.hpp"
 
@@ -52,6 +53,8 @@ private:
 std::unique_ptr<SessionStores> open_stores(const config::Session& settings, boost::asio::io_context& control,
                                            ExpiryListener on_expiry) {
     if (settings.redis) return std::make_unique<RedisStores>(settings, control, std::move(on_expiry));
+    if (settings.store.starts_with(LmdbStores::scheme))
+        return std::make_unique<LmdbStores>(settings, std::move(on_expiry));
     return std::make_unique<MemoryStores>(settings, std::move(on_expiry));
 }
 

@@ -42,12 +42,23 @@ SCENARIO("listeners that cannot work are refused", "[config][rules]") {
     CHECK(errors("listen: [{ address: 127.0.0.1:0 }, { address: 127.0.0.1:0 }]\n").empty());
 }
 
+SCENARIO("a store on disk is named by its folder", "[config][rules]") {
+    const auto loaded = [](const std::string& text) {
+        return load_text(with("session: { store: \"", text, "\" }\n"), "/etc/rotagate/rotagate.yaml", true);
+    };
+    CHECK(loaded("lmdb:/var/lib/rotagate/sessions").config.session.store == "lmdb:/var/lib/rotagate/sessions");
+    CHECK(loaded("lmdb:sessions").config.session.store == "lmdb:/etc/rotagate/sessions");
+    CHECK(loaded("lmdb:../../var/sessions").config.session.store == "lmdb:/var/sessions");
+    CHECK(loaded("lmdb:sessions").ok());
+    CHECK(texts(loaded("lmdb:/dev/null").errors) ==
+          Lines{"/etc/rotagate/rotagate.yaml:5:19: session.store: 'lmdb:/dev/null' names a file; write the name of a "
+                "folder, which may be a new one"});
+}
+
 SCENARIO("stores that cannot be meant are refused, and keep their passwords", "[config][rules]") {
     const std::string like = " cannot be read; write it like ";
     const std::string who = ", with USER:PASSWORD@ after the // where the server asks for them";
     const Mistake mistakes[] = {
-        {"lmdb:/var/lib/rotagate/sessions",
-         "'lmdb:/var/lib/rotagate/sessions' is not available in this version; use memory"},
         {"redis://user:secret@db", "'redis://***@db'" + like + "redis://127.0.0.1:6379/0" + who},
         {"redis://user@db:6379", "'redis://***@db:6379'" + like + "redis://127.0.0.1:6379/0" + who},
         {"redis+cluster://h1:6379,", "'redis+cluster://h1:6379,'" + like + "redis+cluster://h1:6379,h2:6379" + who},
@@ -62,7 +73,7 @@ SCENARIO("stores that cannot be meant are refused, and keep their passwords", "[
     for (const auto& [text, message] : mistakes)
         CHECK(errors(with("session: { store: \"", text, "\" }\n")) ==
               Lines{"rotagate.yaml:5:19: session.store: " + message});
-    for (const std::string text : {"redis", "redis://", "mysql://db", "Memory"})
+    for (const std::string text : {"redis", "lmdb:", "lmdb", "redis://", "mysql://db", "Memory"})
         CHECK(
             errors(with("session: { store: \"", text, "\" }\n")) ==
             Lines{

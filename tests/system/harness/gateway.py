@@ -211,6 +211,17 @@ class Gateway:
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
 
+    def kill(self) -> None:
+        """Ends it as a crash would."""
+        self.process.kill()
+        self.process.wait()
+        self._out.close()
+        self._err.close()
+
+    def started_again(self) -> "Gateway":
+        """Another process in place of one that has ended: the same configuration, keys, ports and logs."""
+        return Gateway(self.folder, self.config, self.trust)
+
     def stop(self, patience: float = PATIENCE) -> None:
         if self.process.poll() is None:
             self.terminate()
