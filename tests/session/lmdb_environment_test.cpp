@@ -156,7 +156,7 @@ SCENARIO("the database grows with the sessions", "[lmdb]") {
     const TemporaryFolder folder;
     rotagate::config::Session settings;
     MemoryStore sessions{settings};
-    LmdbEnvironment environment{folder / "sessions", 256 * 1024};
+    LmdbEnvironment environment{folder / "sessions", std::size_t{256} * 1024};
     sessions.restore({});
     for (int i = 0; i < 20'000; ++i) sessions.start({.user = {"alice" + std::to_string(i), ""}}, [](auto) {});
     LmdbBatch batch;

@@ -6,8 +6,9 @@ using namespace rotagate::session;
 
 namespace {
 
-MemoryRecord sample() {
-    MemoryRecord record;
+std::unique_ptr<MemoryRecord> sample() {
+    auto created = std::make_unique<MemoryRecord>();
+    MemoryRecord& record = *created;
     record.id = SessionId::create({"J\u00FCrgen", "acme"});
     record.rotation = {.seen = {Millis{10}, Millis{11}}, .mark = {Millis{12}, Millis{13}}, .floor = Millis{14}};
     record.created = Millis{1'700'000'000'000};
@@ -17,13 +18,14 @@ MemoryRecord sample() {
     record.permanent = true;
     record.data = std::make_shared<const std::string>(R"({"cart":3})");
     record.client = "192.0.2.7";
-    return record;
+    return created;
 }
 
 }  // namespace
 
 SCENARIO("a session comes back from the disk as it was", "[lmdb]") {
-    MemoryRecord record = sample();
+    const auto created = sample();
+    MemoryRecord& record = *created;
     const auto back = [&] { return decode(record_key(record.id), encode_session(record), encode_state(record)); };
     const auto kept = back();
     REQUIRE(kept);
@@ -46,11 +48,12 @@ SCENARIO("a session comes back from the disk as it was", "[lmdb]") {
 }
 
 SCENARIO("a changed, cut or misplaced value is no session", "[lmdb]") {
-    const MemoryRecord record = sample();
+    const auto created = sample();
+    const MemoryRecord& record = *created;
     const std::string key{record_key(record.id)}, session = encode_session(record), state = encode_state(record);
     REQUIRE(key.size() == 22);
     REQUIRE(decode(key, session, state));
-    CHECK_FALSE(decode(record_key(sample().id), session, state));
+    CHECK_FALSE(decode(record_key(sample()->id), session, state));
     CHECK_FALSE(decode(key, state, session));
     for (std::size_t i = 0; i < session.size(); ++i) {
         std::string changed = session;
