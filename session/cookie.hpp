@@ -12,8 +12,8 @@ namespace rotagate::session {
 /// What the browser carries: a session id and when it was minted.
 struct SessionCookie {
     SessionId id;
-    Millis minted{};   ///< store's clock, milliseconds since 1970
-    Millis expires{};  ///< the session's expiry as it was then; tells why a session that is gone may have ended
+    Millis minted{};        ///< store's clock, milliseconds since 1970
+    Millis expires{};       ///< the session's expiry as it was then; tells why a session that is gone may have ended
     bool absolute = false;  ///< that expiry is the absolute one: no request could move it
     bool operator==(const SessionCookie&) const = default;
 };
