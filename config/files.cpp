@@ -41,10 +41,19 @@ Parsed<std::string> FileForm::operator()(std::string_view text) const {
     if (text.empty()) return Refusal{"is empty; write the name of a file"};
     if (kind == Kind::log && (text == "stdout" || text == "off")) return std::string(text);
     const auto path = folder / text;
-    if (check)
-        if (auto refusal = kind == Kind::log ? unwritable(path) : unreadable(path, kind == Kind::secret))
-            return *refusal;
+    if (!check) return path.string();
+    if (auto refusal = kind == Kind::log ? unwritable(path) : unreadable(path, kind == Kind::secret)) return *refusal;
+    if (std::string wrong = inspect ? inspect(path) : std::string(); !wrong.empty()) return Refusal{std::move(wrong)};
     return path.string();
+}
+
+FileForm Files::private_key(const std::filesystem::path& certificate) const {
+    FileForm form{folder, check, FileForm::Kind::secret, {}};
+    if (inspectors.private_key)
+        form.inspect = [&inspectors = inspectors, certificate](const std::filesystem::path& key) {
+            return inspectors.private_key(key, certificate);
+        };
+    return form;
 }
 
 }  // namespace rotagate::config

@@ -18,17 +18,23 @@ struct FileForm {
     std::filesystem::path folder;
     bool check;
     Kind kind;
+    Inspector inspect;  ///< looks into it, once it is there and safe; empty: nobody does
     Parsed<std::string> operator()(std::string_view text) const;
 };
 
 /// Makes the forms for the files that one configuration names.
 struct Files {
     std::filesystem::path folder;  ///< what relative paths start from
-    bool check;                    ///< whether files must exist and be safe
+    bool check;                    ///< whether files must exist, be safe, and pass the inspectors
+    const Inspectors& inspectors;
 
-    FileForm readable() const { return {folder, check, FileForm::Kind::readable}; }
-    FileForm secret() const { return {folder, check, FileForm::Kind::secret}; }
-    FileForm log() const { return {folder, check, FileForm::Kind::log}; }
+    FileForm certificate() const { return {folder, check, FileForm::Kind::readable, inspectors.certificate}; }
+    /// @param certificate  that the key must belong to; empty: any key will do
+    FileForm private_key(const std::filesystem::path& certificate) const;
+    FileForm authorities() const { return {folder, check, FileForm::Kind::readable, inspectors.authorities}; }
+    FileForm cookie_key() const { return {folder, check, FileForm::Kind::secret, inspectors.cookie_key}; }
+    FileForm admin_token() const { return {folder, check, FileForm::Kind::secret, inspectors.admin_token}; }
+    FileForm log() const { return {folder, check, FileForm::Kind::log, {}}; }
 };
 
 }  // namespace rotagate::config

@@ -38,7 +38,7 @@ Config read_config(Reader root, const Files& files) {
 Admin read_admin(Reader yaml, const Files& files) {
     Admin admin;
     const bool addressed = yaml.require("address", admin.address, admin_address, "address: 127.0.0.1:9901");
-    yaml.read("token_file", admin.token_file, files.secret());
+    yaml.read("token_file", admin.token_file, files.admin_token());
     if (addressed && !is_local(admin.address) && !yaml.has("token_file"))
         yaml.error("address", "others can reach " + admin.address.text() +
                                   "; write a token_file, or a loopback address or unix:/path");
@@ -71,19 +71,20 @@ Log read_log(Reader yaml, const Files& files) {
     return log;
 }
 
-Loaded load_text(const std::string& yaml, const std::filesystem::path& name, bool check_files) {
+Loaded load_text(const std::string& yaml, const std::filesystem::path& name, bool check_files,
+                 const Inspectors& inspectors) {
     Report report(name.string());
     Config config;
     try {
         if (const auto tree = parse_tree(yaml, report))
-            config = read_config(Reader(*tree, "", report), {name.parent_path(), check_files});
+            config = read_config(Reader(*tree, "", report), {name.parent_path(), check_files, inspectors});
     } catch (const Report::Full&) {
         report.warning({}, "more than " + std::to_string(Report::max_errors) + " mistakes; only the first are shown");
     }
     return {std::move(config), report.errors(), report.warnings()};
 }
 
-Loaded load_file(const std::filesystem::path& file) {
+Loaded load_file(const std::filesystem::path& file, const Inspectors& inspectors) {
     std::error_code ignored;
     std::ifstream in(file, std::ios::binary);
     if (!in || std::filesystem::is_directory(file, ignored)) {
@@ -94,7 +95,7 @@ Loaded load_file(const std::filesystem::path& file) {
     std::string text(max_file_bytes + 1, '\0');  // one more than is allowed, to see that there is more
     in.read(text.data(), static_cast<std::streamsize>(text.size()));
     text.resize(static_cast<std::size_t>(in.gcount()));
-    return load_text(text, file, true);
+    return load_text(text, file, true, inspectors);
 }
 
 }  // namespace rotagate::config

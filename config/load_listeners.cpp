@@ -9,8 +9,9 @@ namespace {
 
 Certificate read_certificate(Reader yaml, const Files& files) {
     Certificate certificate;
-    yaml.require("cert", certificate.cert, files.readable(), "cert: FILE.crt");
-    yaml.require("key", certificate.key, files.secret(), "key: FILE.key");
+    const bool good = yaml.require("cert", certificate.cert, files.certificate(), "cert: FILE.crt");
+    const auto belongs_to = good ? certificate.cert : std::filesystem::path();
+    yaml.require("key", certificate.key, files.private_key(belongs_to), "key: FILE.key");
     yaml.reject_unknown();
     return certificate;
 }

@@ -51,7 +51,7 @@ void read_store(Reader& yaml, Session& session, const Files& files) {
     if (!session.redis) return yaml.error("redis", "belongs to a store in Redis; remove it, or write store: redis://…");
     Redis& redis = *session.redis;
     settings->read("replicas", redis.replicas, count(0, 16));
-    if (std::string ca; settings->read("ca", ca, files.readable())) redis.ca = ca;
+    if (std::string ca; settings->read("ca", ca, files.authorities())) redis.ca = ca;
     if (settings->has("ca") && !redis.tls)
         settings->warning("ca", "verifies TLS, but this store is spoken to in plain text; write store: rediss://…");
     settings->reject_unknown();
@@ -74,7 +74,7 @@ Cookie read_cookie(Reader yaml, const Files& files) {
     yaml.read("same_site", cookie.same_site,
               one_of<SameSite>({{"lax", SameSite::lax}, {"strict", SameSite::strict}, {"none", SameSite::none}}));
     yaml.read("domain", cookie.domain, cookie_domain);
-    yaml.read_list("key_files", cookie.key_files, files.secret());
+    yaml.read_list("key_files", cookie.key_files, files.cookie_key());
     if (!cookie.domain.empty() && cookie.name.starts_with("__Host-"))
         yaml.error("domain",
                    "browsers refuse a domain on a __Host- cookie; remove it, or write name: __Secure-session");

@@ -17,7 +17,7 @@ bool is_upstream_name(std::string_view name) {
 
 UpstreamTls read_tls(Reader yaml, const Upstream& upstream, const Files& files) {
     UpstreamTls tls;
-    yaml.read("ca", tls.ca, files.readable());
+    yaml.read("ca", tls.ca, files.authorities());
     yaml.read("server_name", tls.server_name, host_name);
     const bool on_unix =
         std::any_of(upstream.servers.begin(), upstream.servers.end(), [](const Address& a) { return a.is_unix(); });

@@ -84,8 +84,7 @@ std::optional<Answer> refused(EventLoop& loop, Exchange& x, const SessionCookie&
         return as_nobody(x);
     }
     x.set_cookie = x.site->cookie_writer.remove();
-    if (why != SessionErrc::replayed)
-        note(loop, x, Kind::refused, why_gone(loop, cookie), &cookie.id);
+    if (why != SessionErrc::replayed) note(loop, x, Kind::refused, why_gone(loop, cookie), &cookie.id);
     return as_nobody(x);
 }
 

@@ -15,6 +15,7 @@
 #include "config/load.hpp"
 #include "proxy/access_log.hpp"
 #include "proxy/admin_commands.hpp"
+#include "proxy/inspect.hpp"
 #include "proxy/server.hpp"
 #include "session/keys.hpp"
 
@@ -24,7 +25,7 @@ namespace {
 
 /// Loads a configuration and prints what is wrong with it. None: it cannot be used.
 std::optional<config::Config> load(const std::string& file) {
-    config::Loaded loaded = config::load_file(file);
+    config::Loaded loaded = config::load_file(file, file_inspectors());
     for (const config::Issue& error : loaded.errors) std::cerr << error.text() << '\n';
     for (const config::Issue& warning : loaded.warnings) std::cerr << warning.text() << " (warning)\n";
     if (!loaded.ok()) return std::nullopt;

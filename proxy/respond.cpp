@@ -18,10 +18,9 @@ void seal_next(EventLoop& loop, Exchange& x, session::Millis minted) {
     const auto left = std::chrono::ceil<std::chrono::seconds>(x.session->expires - minted);
     if (left.count() <= 0) return;
     const config::Duration limit = x.site->config.session.absolute_timeout;
-    const session::SessionCookie cookie{.id = x.session->id,
-                                        .minted = minted,
-                                        .expires = x.session->expires,
-                                        .absolute = limit.count() > 0 && x.session->expires == x.session->created + limit};
+    const bool absolute = limit.count() > 0 && x.session->expires == x.session->created + limit;
+    const session::SessionCookie cookie{
+        .id = x.session->id, .minted = minted, .expires = x.session->expires, .absolute = absolute};
     const std::string sealed = loop.sealer.seal(cookie, x.audience);
     x.set_cookie = x.site->cookie_writer.set(sealed, static_cast<long>(left.count()), x.arena);
 }

@@ -75,19 +75,33 @@ void harden(SSL_CTX* context, int min_version) {
     // Not SSL_MODE_RELEASE_BUFFERS, which allocates for every record: a connection that is parked gives the buffers
     // back.
     SSL_CTX_set_mode(context, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    // A key with a passphrase is an error, not a question on the terminal.
+    SSL_CTX_set_default_passwd_cb(context, [](char*, int, int, void*) { return -1; });
     // Forward secrecy and authenticated encryption only; TLS 1.3 has nothing else.
     if (SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
         throw std::runtime_error("TLS ciphers: " + last_error());
 }
 
-Context server_context(const config::Certificate& files, config::TlsVersion min_version, std::size_t index) {
-    Context context{SSL_CTX_new(TLS_server_method())};
+Context hardened(const SSL_METHOD* method, int min_version) {
+    Context context{SSL_CTX_new(method)};
     if (!context) throw std::runtime_error("TLS: " + last_error());
-    harden(context.get(), min_version == config::TlsVersion::tls1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
-    if (SSL_CTX_use_certificate_chain_file(context.get(), files.cert.c_str()) != 1)
-        fail(files.cert, "cannot use this certificate");
-    if (SSL_CTX_use_PrivateKey_file(context.get(), files.key.c_str(), SSL_FILETYPE_PEM) != 1)
-        fail(files.key, "cannot use this private key");
+    harden(context.get(), min_version);
+    return context;
+}
+
+bool use_certificate(SSL_CTX* context, const std::filesystem::path& file) {
+    return SSL_CTX_use_certificate_chain_file(context, file.c_str()) == 1;
+}
+
+bool use_key(SSL_CTX* context, const std::filesystem::path& file) {
+    return SSL_CTX_use_PrivateKey_file(context, file.c_str(), SSL_FILETYPE_PEM) == 1;
+}
+
+Context server_context(const config::Certificate& files, config::TlsVersion min_version, std::size_t index) {
+    Context context =
+        hardened(TLS_server_method(), min_version == config::TlsVersion::tls1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
+    if (!use_certificate(context.get(), files.cert)) fail(files.cert, "cannot use this certificate");
+    if (!use_key(context.get(), files.key)) fail(files.key, "cannot use this private key");
     if (SSL_CTX_check_private_key(context.get()) != 1)
         fail(files.key, "this key is not that of " + files.cert.string());
     SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);  // tickets carry the state
@@ -170,9 +184,7 @@ Ssl ServerContexts::accept() const {
 }
 
 Context upstream_context(const config::UpstreamTls& settings) {
-    Context context{SSL_CTX_new(TLS_client_method())};
-    if (!context) throw std::runtime_error("TLS: " + last_error());
-    harden(context.get(), TLS1_2_VERSION);
+    Context context = hardened(TLS_client_method(), TLS1_2_VERSION);
     SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
     if (settings.ca.empty()) {
         SSL_CTX_set_default_verify_paths(context.get());
@@ -194,6 +206,29 @@ Ssl connect(SSL_CTX* context, const std::string& name) {
     }
     ERR_clear_error();
     return ssl;
+}
+
+std::string certificate_error(const std::filesystem::path& file) {
+    const Context context = hardened(TLS_server_method(), TLS1_2_VERSION);
+    return use_certificate(context.get(), file) ? "" : last_error();
+}
+
+std::string private_key_error(const std::filesystem::path& file) {
+    const Context context = hardened(TLS_server_method(), TLS1_2_VERSION);
+    return use_key(context.get(), file) ? "" : last_error();
+}
+
+std::string authorities_error(const std::filesystem::path& file) {
+    const Context context = hardened(TLS_client_method(), TLS1_2_VERSION);
+    return SSL_CTX_load_verify_file(context.get(), file.c_str()) == 1 ? "" : last_error();
+}
+
+bool belongs_to(const std::filesystem::path& key, const std::filesystem::path& certificate) {
+    const Context context = hardened(TLS_server_method(), TLS1_2_VERSION);
+    const bool fits = use_certificate(context.get(), certificate) && use_key(context.get(), key) &&
+                      SSL_CTX_check_private_key(context.get()) == 1;
+    ERR_clear_error();
+    return fits;
 }
 
 bool covers(const SSL* ssl, const std::string& host) {

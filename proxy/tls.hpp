@@ -49,6 +49,13 @@ Context upstream_context(const config::UpstreamTls& settings);
 /// An SSL object in the client's role. @param name  host name or IP address that the certificate must be for
 Ssl connect(SSL_CTX* context, const std::string& name);
 
+/// What speaks against a file of a configuration, in OpenSSL's words; empty: nothing.
+std::string certificate_error(const std::filesystem::path& file);
+std::string private_key_error(const std::filesystem::path& file);
+std::string authorities_error(const std::filesystem::path& file);
+/// Whether a key is that of a certificate. @param certificate  can be used, and so can the key
+bool belongs_to(const std::filesystem::path& key, const std::filesystem::path& certificate);
+
 /// Whether the certificate that a connection was answered with is for this host as well.
 bool covers(const SSL* ssl, const std::string& host);
 /// The name that the client asked for by SNI; empty: none.

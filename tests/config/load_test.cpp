@@ -171,6 +171,34 @@ SCENARIO("the example loads from a file once the files that it names are there",
     }
 }
 
+SCENARIO("who knows how looks into the files, and what he finds is told at their place", "[config][load]") {
+    const Folder folder;
+    const auto file = folder.write("rotagate.yaml", text_of_file(source / "config/example.yaml"));
+    folder.write("tls/example.org.crt", "certificate", 0644);
+    folder.write("tls/example.org.key", "key");
+    folder.write("keys/cookie.key", "key");
+    std::string key_of = "none";
+    Inspectors inspectors{.certificate = [](const auto&) { return std::string(); },
+                          .private_key =
+                              [&](const auto&, const auto& certificate) {
+                                  key_of = certificate.string();
+                                  return std::string("is bad; write another");
+                              },
+                          .authorities = {},
+                          .cookie_key = [](const auto& key) { return "is bad; see " + key.string(); },
+                          .admin_token = {}};
+    CHECK(texts(load_file(file, inspectors).errors) ==
+          Lines{file.string() + ":9:45: listen[0].tls.certificates[0].key: 'tls/example.org.key' is bad; write another",
+                file.string() + ":25:17: session.cookie.key_files[0]: 'keys/cookie.key' is bad; see " +
+                    (folder / "keys/cookie.key").string()});
+    CHECK(key_of == folder / "tls/example.org.crt");
+    inspectors.certificate = [](const auto&) { return std::string("is bad"); };
+    CHECK(load_file(file, inspectors).errors.size() == 3);
+    CHECK(key_of.empty());
+    folder.write("keys/cookie.key", "key", 0644);
+    CHECK(load_file(file, inspectors).errors.at(2).message.find("every user") != std::string::npos);
+}
+
 SCENARIO("a log file's folder must be there, the file need not", "[config][load]") {
     const Folder folder;
     const auto file = folder.write("rotagate.yaml", base + "log: { access: new.log, security: none/new.log }\n");

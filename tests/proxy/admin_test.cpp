@@ -67,7 +67,9 @@ class UnreachableStore final : public session::SessionStore {
 public:
     session::Millis now() const override { return {}; }
     void start(session::NewSession, Completion<session::Started> done) override { fail(done); }
-    void present(const session::SessionCookie&, session::Presentation, Completion<session::Session> done) override { fail(done); }
+    void present(const session::SessionCookie&, session::Presentation, Completion<session::Session> done) override {
+        fail(done);
+    }
     void issue(const session::SessionId&, session::Millis, Completion<> done) override { fail(done); }
     void check(const session::SessionId&, Completion<> done) override { fail(done); }
     bool known_ended(const session::SessionId&) const override { return false; }

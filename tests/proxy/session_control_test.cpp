@@ -49,7 +49,8 @@ SCENARIO("an app ends a session, or all of a user's", "[session_control]") {
 SCENARIO("an answer without control fields asks for nothing", "[session_control]") {
     CHECK_FALSE(Read("X-Session-Org: acme\r\nX-Session-Permanent: true\r\n").command->any());
     CHECK_FALSE(Read("X-Session-Permanent: yes\r\n").command->any());
-    CHECK(Read("X-Session-Org: acme\r\nX-Session-Permanent: true\r\nX-Session-End: user\r\n").command->end == End::user);
+    CHECK(Read("X-Session-Org: acme\r\nX-Session-Permanent: true\r\nX-Session-End: user\r\n").command->end ==
+          End::user);
     CHECK(Read("X-Session-User:\r\nX-Session-Org: acme\r\n").command->end == End::session);
     CHECK_FALSE(Read("X-Session-Colour: blue\r\nX_Session_User: alice\r\nX-User-Id: alice\r\n").command->any());
 }

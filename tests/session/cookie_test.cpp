@@ -192,9 +192,8 @@ SCENARIO("an authentic message that is no cookie of this version is malformed", 
     REQUIRE(gateway.sealer.open(seal(good), audience).has_value());
     CHECK_FALSE(gateway.sealer.open(seal(good), audience)->absolute);
     CHECK(gateway.sealer.open(seal('\x81' + good.substr(1)), audience)->absolute);
-    for (const std::string& bad :
-         {std::string{}, good.substr(0, 1), good.substr(0, 17), '\2' + good.substr(1),
-          '\x82' + good.substr(1), '\x41' + good.substr(1), good + 'A'}) {
+    for (const std::string& bad : {std::string{}, good.substr(0, 1), good.substr(0, 17), '\2' + good.substr(1),
+                                   '\x82' + good.substr(1), '\x41' + good.substr(1), good + 'A'}) {
         CHECK(gateway.sealer.open(seal(bad), audience).error() == SessionErrc::cookie_malformed);
     }
 }

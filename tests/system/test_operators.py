@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import stat
+import subprocess
 
 import pytest
 
@@ -130,6 +131,52 @@ def test_check_refuses_a_key_that_others_may_read(tmp_path, mode):
     assert status == 1 and "cookie.key" in "".join(lines), told
     (tmp_path / "cookie.key").chmod(0o600)
     assert checked(tmp_path, GOOD + "session: { cookie: { key_files: [cookie.key] } }\n")[0] == 0
+
+
+TLS = "    tls: {{ certificates: [{{ cert: {cert}, key: {key} }}] }}\n"
+
+
+@pytest.fixture
+def unusable(tmp_path, certificates):
+    """Files beside the configuration that are there and safe, but not what they should be."""
+    for name, text in (("junk", "no PEM\n"), ("blank", " \n"), ("short.key", "AAAA\n")):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+    for name, made in (("example", certificates.example), ("api", certificates.api)):
+        for file in (made.cert, made.key):
+            (tmp_path / f"{name}{file.suffix}").write_bytes(file.read_bytes())
+            (tmp_path / f"{name}{file.suffix}").chmod(0o600)
+    subprocess.run(["openssl", "ec", "-in", tmp_path / "example.key", "-aes256", "-passout", "pass:secret", "-out",
+                    tmp_path / "locked.key"], check=True, capture_output=True)
+    (tmp_path / "locked.key").chmod(0o600)
+    subprocess.run(["openssl", "genrsa", "-out", tmp_path / "rsa.key", "2048"], check=True, capture_output=True)
+    (tmp_path / "rsa.key").chmod(0o600)
+
+
+@pytest.mark.parametrize("text, where, what", [
+    pytest.param(GOOD.replace("8080\n", "8080\n" + TLS.format(cert="junk", key="example.key")), "3:35:", "junk",
+                 id="certificate"),
+    pytest.param(GOOD.replace("8080\n", "8080\n" + TLS.format(cert="example.crt", key="junk")), "3:53:", "junk", id="key"),
+    pytest.param(GOOD.replace("8080\n", "8080\n" + TLS.format(cert="example.crt", key="locked.key")), "3:53:", "passphrase",
+                 id="key-with-passphrase"),
+    pytest.param(GOOD.replace("8080\n", "8080\n" + TLS.format(cert="example.crt", key="api.key")), "3:53:", "is not the key",
+                 id="another-certificates-key"),
+    pytest.param(GOOD.replace("8080\n", "8080\n" + TLS.format(cert="example.crt", key="rsa.key")), "3:53:", "is not the key",
+                 id="another-kind-of-key"),
+    pytest.param(GOOD.replace("9000] }", "9000], tls: { ca: junk } }"), "4:48:", "junk", id="upstream-ca"),
+    pytest.param(GOOD + "session: { cookie: { key_files: [short.key] } }\n", "8:34:", "keygen", id="cookie-key"),
+    pytest.param(GOOD + "admin: { address: 127.0.0.1:0, token_file: blank }\n", "8:44:", "token", id="admin-token"),
+])
+def test_check_looks_into_the_files(tmp_path, unusable, text, where, what):
+    status, lines, told = checked(tmp_path, text)
+    assert status == 1 and [line for line in lines if line.startswith(where) and what in line], told
+    started = rotagate("run", "--config", tmp_path / "rotagate.yaml", stdin=subprocess.DEVNULL)
+    assert started.returncode == 1 and f"rotagate.yaml:{where}" in started.stderr, started
+
+
+def test_check_accepts_files_that_can_be_used(tmp_path, unusable):
+    assert checked(tmp_path, GOOD.replace("8080\n", "8080\n" + TLS.format(cert="example.crt", key="example.key")).replace(
+        "9000] }", "9000], tls: { ca: api.crt } }"))[0] == 0
 
 
 def test_check_of_a_file_that_is_not_there_says_so(tmp_path):

@@ -1,0 +1,62 @@
+#include "proxy/inspect.hpp"
+
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+#include "proxy/admin_gate.hpp"
+#include "proxy/tls.hpp"
+#include "session/keys.hpp"
+
+namespace rotagate::proxy {
+namespace {
+
+using std::filesystem::path;
+
+std::string certificate(const path& file) {
+    const std::string error = tls::certificate_error(file);
+    if (error.empty()) return {};
+    return fmt::format("is no certificate that can be used ({}); write a PEM file: the certificate, then its chain",
+                       error);
+}
+
+std::string private_key(const path& file, const path& certificate) {
+    const std::string error = tls::private_key_error(file);
+    if (!error.empty())
+        return fmt::format("is no private key that can be used ({}); write a PEM file without a passphrase", error);
+    if (certificate.empty() || tls::belongs_to(file, certificate)) return {};
+    return fmt::format("is not the key of the certificate in {}; write the one that belongs to it",
+                       certificate.string());
+}
+
+std::string authorities(const path& file) {
+    const std::string error = tls::authorities_error(file);
+    if (error.empty()) return {};
+    return fmt::format("holds no authorities' certificates ({}); write a PEM file of them", error);
+}
+
+std::string cookie_key(const path& file) {
+    if (session::CookieKey::read(file)) return {};
+    return "holds no cookie key; make one by rotagate keygen --out FILE";
+}
+
+std::string admin_token(const path& file) {
+    try {
+        read_admin_token(file);
+        return {};
+    } catch (const std::runtime_error&) {
+        return "holds no token; write one into it, such as the output of openssl rand -hex 32";
+    }
+}
+
+}  // namespace
+
+config::Inspectors file_inspectors() {
+    return {.certificate = certificate,
+            .private_key = private_key,
+            .authorities = authorities,
+            .cookie_key = cookie_key,
+            .admin_token = admin_token};
+}
+
+}  // namespace rotagate::proxy
