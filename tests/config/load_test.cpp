@@ -189,7 +189,7 @@ SCENARIO("who knows how looks into the files, and what he finds is told at their
                           .admin_token = {}};
     CHECK(texts(load_file(file, inspectors).errors) ==
           Lines{file.string() + ":9:45: listen[0].tls.certificates[0].key: 'tls/example.org.key' is bad; write another",
-                file.string() + ":25:17: session.cookie.key_files[0]: 'keys/cookie.key' is bad; see " +
+                file.string() + ":32:17: session.cookie.key_files[0]: 'keys/cookie.key' is bad; see " +
                     (folder / "keys/cookie.key").string()});
     CHECK(key_of == folder / "tls/example.org.crt");
     inspectors.certificate = [](const auto&) { return std::string("is bad"); };
