@@ -69,7 +69,7 @@ class Fleet:
 
     def listed(self, user: str, org: str | None = None) -> list[dict]:
         """What every gateway lists of exactly this user; they have to agree."""
-        found = [[one for one in gateway.sessions(user=quote(user, safe="")) if one.get("org") == org]
+        found = [[one for one in gateway.sessions(user=quote(user, safe="")) if (one.get("org") or None) == org]
                  for gateway in self.gateways]
         names = [sorted(one["id"] for one in listing) for listing in found]
         assert all(those == names[0] for those in names), f"the gateways do not agree: {found}"

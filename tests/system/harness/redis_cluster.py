@@ -55,20 +55,19 @@ class RedisCluster:
                               timeout=3 * PATIENCE)
         assert made.returncode == 0, made.stdout + made.stderr
         poll(self._is_well, "the cluster is well", 3 * PATIENCE)
+        for node in self.nodes:
+            if node.is_master:
+                node.await_replicas(1)
+            else:
+                node.await_link()
 
     def _is_well(self) -> bool:
         return all(node.state()["cluster_state"] == "ok" and self._roles(node) == [False] * MASTERS + [True] * MASTERS
-                   for node in self.nodes) and all(self._is_in_step(node) for node in self.nodes)
+                   for node in self.nodes)
 
     @staticmethod
     def _roles(node: ClusterNode) -> list[bool]:
         return sorted("slave" in other["flags"] for other in node.known().values())
-
-    @staticmethod
-    def _is_in_step(node: ClusterNode) -> bool:
-        replication = node.redis.info("replication")
-        return replication.get("master_link_status", "up") == "up" and (
-            replication["role"] == "slave" or replication["connected_slaves"] == 1)
 
     @property
     def url(self) -> str:

@@ -43,6 +43,7 @@ class RedisSentinels:
             replica.redis.replicaof(HOST, self.servers[0].port)
         for replica in self.servers[1:]:
             replica.await_link()
+        self.servers[0].await_replicas(replicas)
         # They would find each other by themselves, but not before two seconds have passed.
         ports = [free_port() for _ in range(3)]
         for port in ports:
@@ -100,9 +101,9 @@ class RedisSentinels:
         return new, time.monotonic()
 
     def await_agreement(self, new: RedisServer, replicas: int) -> None:
-        """Until all sentinels name the new master, and so many follow it."""
-        poll(lambda: self.master() is new and new.redis.info("replication")["connected_slaves"] >= replicas,
-             "the replicas follow the new master", FAILOVER_PATIENCE)
+        """Until all sentinels name the new master, and so many replicas confirm what it writes."""
+        poll(lambda: self.master() is new, "the sentinels name the new master", FAILOVER_PATIENCE)
+        new.await_replicas(replicas)
 
     def close(self) -> None:
         for process in self.sentinels + self.servers:

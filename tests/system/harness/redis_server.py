@@ -104,8 +104,8 @@ class RedisServer(RedisProcess):
         lines = {"bind": HOST, "port": port, "save": '""', "unixsocket": self.socket,
                  "requirepass": password, "masterauth": password,
                  "user": [f"{name} {rules}" for name, rules in (users or {}).items()],
-                 # Whatever a replica needs is sent at once.
-                 "repl_diskless_sync": "yes", "repl_diskless_sync_delay": 0, "repl_ping_replica_period": 1}
+                 # A replica that gets its data by a file confirms writes at once; by socket, up to a second later.
+                 "repl_diskless_sync": "no", "repl_ping_replica_period": 1}
         if certificate:
             lines |= {"port": 0, "tls_port": port, "tls_cert_file": certificate.cert,
                       "tls_key_file": certificate.key, "tls_ca_cert_file": certificate.cert,
@@ -155,6 +155,15 @@ class RedisServer(RedisProcess):
     def await_link(self) -> None:
         poll(lambda: self.redis.info("replication").get("master_link_status") == "up",
              f"the replica at {self.address} has its master's data")
+
+    def await_replicas(self, count: int) -> None:
+        """Until so many confirm what is written: that comes a while after they have all data."""
+        def confirming() -> int:
+            replicas = [value for name, value in self.redis.info("replication").items() if name.startswith("slave")
+                        and isinstance(value, dict)]
+            return sum(replica["state"] == "online" and replica["offset"] > 0 for replica in replicas)
+
+        poll(lambda: confirming() >= count, f"{count} replicas confirm what {self.address} writes")
 
     def lead(self) -> None:
         """Becomes a master."""

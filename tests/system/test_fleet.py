@@ -1,0 +1,523 @@
+"""SPEC sections 2, 3 and 7 for a fleet: gateways that share a cookie key and a Redis behave as one."""
+
+import json
+import threading
+import time
+from urllib.parse import quote
+
+import pytest
+
+from harness import http1
+from harness.browser import app_saw, asked, session_cookie, set_cookies
+from harness.deadlines import PATIENCE, SCALE, poll, wait_for_protocol_time
+from harness.fleet import Fleet
+from harness.gateway import COOKIE
+from harness.redis_monitor import RedisMonitor
+from harness.redis_server import session_prefix
+
+GRACE = 0.5 * SCALE     # seconds
+LIFETIME = 1.5 * SCALE  # seconds, of the sessions that are left to expire
+
+
+def milliseconds(seconds: float) -> str:
+    return f"{int(seconds * 1000)}ms"
+
+
+@pytest.fixture(scope="module")
+def server(module_redis):
+    return module_redis()
+
+
+@pytest.fixture(scope="module")
+def fleet(module_sites, server) -> Fleet:
+    """Two gateways, with the settings as they are by default."""
+    return Fleet(module_sites, server.url)
+
+
+@pytest.fixture
+def of_its_own(new_redis, new_fleet):
+    """Makes a fleet with a server of its own: its counts are nobody else's."""
+    return lambda **changes: new_fleet(new_redis().url, **changes)
+
+
+def rotation(**more) -> dict:
+    return {"session": {"rotation": {"grace": milliseconds(GRACE)} | more.pop("rotation", {})} | more}
+
+
+# ---- one session, several gateways -----------------------------------------------------------------------------------
+
+def test_a_login_on_one_gateway_counts_on_the_other(fleet):
+    alice = fleet.browser_at(fleet.a, "alice")
+    assert [alice.at(gateway).user() for gateway in (fleet.b, fleet.a, fleet.b)] == ["alice"] * 3
+
+
+def test_a_logout_on_one_gateway_counts_on_the_other(fleet):
+    alice = fleet.browser_at(fleet.a, "lena")
+    copy = alice.copy().at(fleet.b)
+    assert copy.user() == "lena"
+    assert [cookie.deletes for cookie in set_cookies(alice.logout())] == [True]
+    assert copy.user() is None
+
+
+def test_the_apps_data_is_the_same_everywhere(fleet):
+    alice = fleet.browser_at(fleet.a, "dora", data='{"cart":[1]}')
+    assert json.loads(app_saw(alice.at(fleet.b).get("/data/read")).one("X-Session-Data")) == {"cart": [1]}
+    alice.get(asked("/control/write", {"X-Session-Data": '{"cart":[1,2]}'}))
+    assert json.loads(app_saw(alice.at(fleet.a).get("/data/read")).one("X-Session-Data")) == {"cart": [1, 2]}
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_parallel_requests_over_all_gateways_log_nobody_out(of_its_own, strict):
+    """R1"""
+    fleet = of_its_own(**rotation(rotation={"grace": milliseconds(2 * GRACE), "strict": strict}))
+    alice, seen = fleet.browser("alice"), []
+    threads = [threading.Thread(target=lambda: seen.extend(alice.user() for _ in range(40))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == ["alice"] * 240
+    alice.close()
+
+
+@pytest.mark.parametrize("on_replay, other_survives, thief_refused", [
+    ("end_session", True, True), ("end_user", False, True), ("report", True, False)])
+def test_a_replay_on_the_other_gateway_is_seen(of_its_own, on_replay, other_survives, thief_refused):
+    """R2, R3: superseded on one gateway, presented on another."""
+    fleet = of_its_own(**rotation(on_replay=on_replay))
+    laptop, phone = fleet.browser_at(fleet.a, "alice"), fleet.browser_at(fleet.a, "alice")
+    elsewhere = fleet.browser_at(fleet.a, "alice", org="acme")
+    thief = laptop.copy().at(fleet.b)
+    wait_for_protocol_time(1.3 * GRACE)
+    assert laptop.user() == laptop.user() == "alice"
+    wait_for_protocol_time(2.1 * GRACE)
+    assert thief.user() == (None if thief_refused else "alice")
+    assert fleet.b.await_security("replay", user="alice")["session"]
+    assert laptop.user() == (None if thief_refused else "alice"), "refused on the gateway that did not see the replay"
+    assert phone.user() == ("alice" if other_survives else None)
+    assert elsewhere.user() == "alice"
+    assert len(fleet.listed("alice")) == (0 if not other_survives else 1 if thief_refused else 2)
+
+
+def test_a_cookie_that_was_replaced_is_refused_without_a_deletion_everywhere(of_its_own):
+    """R7: the old cookie's late request arrives at the other gateway."""
+    fleet = of_its_own(**rotation())
+    alice = fleet.browser_at(fleet.a, "alice")
+    old = alice.copy().at(fleet.b)
+    alice.login("alice")
+    refused = old.get("/account")
+    assert refused.status == 401 and set_cookies(refused) == []
+    wait_for_protocol_time(2.2 * GRACE)
+    refused = old.get("/account")
+    assert refused.status == 401 and [cookie.deletes for cookie in set_cookies(refused)] == [True]
+    assert alice.at(fleet.b).user() == "alice"
+
+
+def test_a_late_answer_of_the_old_session_does_not_bury_a_login_elsewhere(fleet):
+    """R7: an answer that took longer than a second asks the store again."""
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def slow(exchange):
+        arrived.set()
+        assert go_on.wait(PATIENCE)
+        return http1.response_bytes(200, body=b"late")
+
+    fleet.app.on("/slow-login", slow)
+    alice = fleet.browser_at(fleet.a, "alice")
+    with fleet.b.client() as client:
+        client.send(http1.request_bytes("GET", "/slow-login", {"Cookie": alice.cookie_header}))
+        assert arrived.wait(PATIENCE)
+        alice.login("alice")
+        wait_for_protocol_time(1.1)
+        go_on.set()
+        late = client.read_response()
+    assert late.status == 200 and set_cookies(late) == []
+    assert alice.at(fleet.b).user() == "alice"
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_the_limit_of_sessions_counts_those_on_all_gateways(of_its_own, limit):
+    fleet = of_its_own(session={"max_sessions_per_user": limit})
+    browsers = [fleet.browser_at(fleet.gateways[turn % 2], "alice") for turn in range(limit + 1)]
+    elsewhere = fleet.browser_at(fleet.b, "alice", org="acme")
+    for gateway in fleet.gateways:
+        assert [browser.at(gateway).copy().user() for browser in browsers] == [None] + ["alice"] * limit
+    assert len(fleet.listed("alice")) == limit
+    assert elsewhere.user() == "alice"
+    newest = fleet.browser_at(fleet.a, "alice")
+    assert browsers[1].at(fleet.b).user() is None and newest.at(fleet.b).user() == "alice"
+
+
+# ---- ending sessions -------------------------------------------------------------------------------------------------
+
+def revoke_by_id(fleet: Fleet, user: str) -> int:
+    names = [one["id"] for one in fleet.listed(user, org=f"of-{user}")]
+    return sum(fleet.a.admin("DELETE", f"/v1/sessions/{name}").json()["revoked"] for name in names)
+
+
+# Each ends all sessions of a user, who has an organization of its own, through the first gateway.
+ENDINGS = {
+    "session": revoke_by_id,
+    "user": lambda fleet, user: fleet.a.revoke(f"user={user}"),
+    "user-of-org": lambda fleet, user: fleet.a.revoke(f"user={user}&org=of-{user}"),
+    "org": lambda fleet, user: fleet.a.revoke(f"org=of-{user}"),
+    "all": lambda fleet, user: fleet.a.revoke("all=true"),
+}
+
+
+@pytest.mark.parametrize("how", ENDINGS)
+def test_a_revocation_is_over_everywhere_before_the_call_returns(of_its_own, how):
+    """R6"""
+    fleet = of_its_own()
+    for _ in range(5):
+        laptop, phone = (fleet.browser_at(fleet.b, "olga", org="of-olga") for _ in range(2))
+        other = fleet.browser_at(fleet.b, "other", org="of-other")
+        assert laptop.user() == phone.user() == "olga"  # their connections to the other gateway are open
+        revoked = ENDINGS[how](fleet, "olga")
+        refused = laptop.get("/account")
+        assert refused.status == 401 and [cookie.deletes for cookie in set_cookies(refused)] == [True]
+        assert phone.user() is None
+        assert other.user() == (None if how == "all" else "other")
+        assert revoked == (3 if how == "all" else 2)
+        other.logout()
+
+
+def test_ending_the_user_ends_her_sessions_on_all_gateways(fleet):
+    laptop, phone = fleet.browser_at(fleet.a, "nina"), fleet.browser_at(fleet.b, "nina")
+    at_acme, other = fleet.browser_at(fleet.b, "nina", org="acme"), fleet.browser_at(fleet.b, "nina2")
+    laptop.logout("user")
+    assert phone.user() is None
+    assert at_acme.user() == "nina" and other.user() == "nina2"
+    fleet.a.revoke("org=acme")
+
+
+class Stream:
+    """An answer without end of the second gateway, on which something comes all the time."""
+
+    def __init__(self, fleet: Fleet, browser):
+        self.client = fleet.b.client(patience=0.05)
+        self.client.send(http1.request_bytes("GET", "/stream", {"Cookie": browser.cookie_header}))
+        head = poll(self._head, "the head of the stream")
+        assert head.status == 200
+        browser.receive(head)
+
+    def _head(self):
+        try:
+            return http1.read_response_head(self.client.reader)
+        except TimeoutError:
+            return None
+
+    def is_cut(self) -> bool:
+        try:
+            return self.client.reader.some() == b""
+        except TimeoutError:
+            return False
+
+    def await_cut(self, within: float) -> float:
+        began = time.monotonic()
+        poll(self.is_cut, "the end of the stream", within)
+        return time.monotonic() - began
+
+
+@pytest.fixture
+def streaming():
+    """Puts an endless answer into a fleet's app."""
+    done = threading.Event()
+
+    def drip(exchange):
+        exchange.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+        try:
+            while not done.wait(0.02):
+                exchange.send(b"data: hello\n\n")
+        except OSError:
+            pass
+        exchange.close()
+
+    yield lambda fleet: fleet.app.on("/stream", drip)
+    done.set()
+
+
+CUT_WITHIN = 1 + SCALE  # seconds: one as promised, and what a busy machine takes
+
+
+@pytest.mark.parametrize("how", [*ENDINGS, "logout", "login"])
+def test_an_open_answer_of_another_gateway_is_cut_when_its_session_ends(of_its_own, streaming, how):
+    """R6"""
+    fleet = of_its_own()
+    streaming(fleet)
+    alice, bob = (fleet.browser_at(fleet.a, user, org=f"of-{user}") for user in ("alice", "bob"))
+    hers, his = Stream(fleet, alice), Stream(fleet, bob)
+    assert not hers.is_cut() and not his.is_cut()
+    if how == "logout":
+        alice.logout()
+    elif how == "login":
+        alice.login("alice")
+    else:
+        ENDINGS[how](fleet, "alice")
+    print(f"cut after {hers.await_cut(CUT_WITHIN):.3f} s")
+    assert how == "all" or not his.is_cut()
+
+
+def test_an_open_answer_is_cut_after_the_gateways_listen_again(new_redis, new_fleet, streaming):
+    server = new_redis()
+    fleet = new_fleet(server.url)
+    streaming(fleet)
+    alice = fleet.browser_at(fleet.a, "alice")
+    stream = Stream(fleet, alice)
+    server.cut_connections("pubsub")
+    poll(lambda: int(server.redis.info("clients")["pubsub_clients"] if "pubsub_clients" in server.redis.info("clients")
+                     else len(server.redis.client_list(_type="pubsub"))) >= 2, "both gateways listen again")
+    fleet.a.revoke("user=alice")
+    stream.await_cut(CUT_WITHIN)
+
+
+def test_an_open_answer_is_cut_even_if_nobody_says_so(new_redis, new_fleet, streaming):
+    """A message may be lost: the gateways look again, at least every ten seconds. Nobody hears of this end at all."""
+    server = new_redis()
+    fleet = new_fleet(server.url)
+    streaming(fleet)
+    alice, bob = fleet.browser_at(fleet.a, "alice"), fleet.browser_at(fleet.a, "bob")
+    hers, his = Stream(fleet, alice), Stream(fleet, bob)
+    server.redis.delete(*server.keys(session_prefix("alice")))
+    print(f"cut after {hers.await_cut(10 + 2 * SCALE):.3f} s")
+    assert not his.is_cut()
+
+
+# ---- listing and counting --------------------------------------------------------------------------------------------
+
+def test_listings_and_counts_are_exact_on_all_gateways(of_its_own):
+    fleet = of_its_own()
+    expected, browsers = {}, []
+    for number in range(24):
+        user, org = f"user-{number % 7}", ("acme", "globex", None)[number % 3]
+        browsers.append(fleet.browser(user, org=org))
+        expected[user, org] = expected.get((user, org), 0) + 1
+    assert fleet.counted() == len(expected)
+    for org in ("acme", "globex"):
+        assert fleet.counted(org) == len([pair for pair in expected if pair[1] == org])
+        assert len(fleet.a.sessions(org=org)) == len(fleet.b.sessions(org=org)) == 8
+    for (user, org), sessions in expected.items():
+        assert len(fleet.listed(user, org)) == sessions
+    for browser in browsers[:12]:
+        browser.logout()
+    assert fleet.counted() == len({(f"user-{n % 7}", n % 3) for n in range(12, 24)})
+    assert fleet.a.revoke("org=acme") == 4 and fleet.counted("acme") == 0
+    assert fleet.b.revoke("all=true") == 8 and fleet.counted() == 0
+
+
+def test_a_listing_tells_of_what_happens_on_other_gateways(fleet):
+    alice = fleet.browser_at(fleet.a, "tess", org="acme")
+    before = fleet.listed("tess", "acme")[0]
+    poll(lambda: alice.at(fleet.b).user() and fleet.listed("tess", "acme")[0]["last_seen"] > before["last_seen"],
+         "a later last_seen")
+    listed = fleet.listed("tess", "acme")
+    assert len(listed) == 1 and {**listed[0], "last_seen": 0, "expires": 0} == {**before, "last_seen": 0, "expires": 0}
+    assert listed[0]["client"] == "127.0.0.1" and listed[0]["permanent"] is False
+    fleet.a.revoke("org=acme")
+
+
+def test_long_listings_come_page_by_page(of_its_own):
+    fleet = of_its_own()
+    browsers = [fleet.browser("alice") for _ in range(250)]
+    assert len({one["id"] for one in fleet.listed("alice")}) == 250
+    assert fleet.a.revoke("user=alice") == 250 and fleet.counted() == 0
+    for browser in browsers:
+        browser.close()
+
+
+def test_what_has_expired_is_neither_listed_nor_counted(of_its_own):
+    fleet = of_its_own(session={"idle_timeout": milliseconds(LIFETIME), "permanent_timeout": "1m"})
+    for user in ("alice", "bob"):
+        fleet.browser(user, org="acme")
+    stays, active = fleet.browser("stays", permanent=True), fleet.browser("active")
+    assert fleet.counted() == 4 and fleet.counted("acme") == 2
+    ends = time.monotonic() + LIFETIME + 0.1
+    while time.monotonic() < ends:
+        assert active.user() == "active"
+        wait_for_protocol_time(LIFETIME / 5)
+    assert fleet.counted("acme") == 0 and fleet.counted() == 2
+    assert fleet.listed("alice", "acme") == [] and len(fleet.listed("active")) == len(fleet.listed("stays")) == 1
+    assert fleet.b.revoke("org=acme") == 0 and fleet.a.revoke("all=true") == 2
+    assert stays.user() is None
+
+
+# ---- users that must not touch each other ----------------------------------------------------------------------------
+
+IDS = ["bob", "bob.smith", "bob.", ".bob", "bob/", "/bob", "a/b", "a", "b", "{x}", "x", "}", "{", "{}", "*", "?", "[a-z]",
+       "\\", "%", "%2F", "a%2Fb", "bob\u00e9", "bobe\u0301", "\u540d\u524d", "\U0001f600", "a b", "a:b", "'\"", "bob}.x", "s:{bob}.x",
+       "b" * 256, "b" * 255, "\u00e9" * 128, "0", "-", "+", "@", "~", "bob@example.org"]
+
+
+def percent(text: str) -> str:
+    """As the app sees it in X-User-Id."""
+    return quote(text, safe="".join(chr(c) for c in range(0x20, 0x7F) if chr(c) != "%"))
+
+
+@pytest.fixture(scope="module")
+def crowd(module_sites, module_redis):
+    """Everybody of IDS is signed in, without an organization and in "a"."""
+    server = module_redis()
+    fleet = Fleet(module_sites, server.url)
+    pairs = [(user, org) for user in IDS for org in (None, "a")]
+    return server, fleet, {pair: fleet.browser(pair[0], org=pair[1]) for pair in pairs}
+
+
+def test_everybody_is_oneself(crowd):
+    _, fleet, browsers = crowd
+    for (user, org), browser in browsers.items():
+        seen = app_saw(browser.get("/account"))
+        assert (seen.one("X-User-Id"), seen.one("X-User-Org")) == (percent(user), org)
+    assert fleet.counted() == 2 * len(IDS) and fleet.counted("a") == len(IDS)
+
+
+def test_everybody_is_listed_as_oneself(crowd):
+    _, fleet, browsers = crowd
+    for user, org in browsers:
+        listed = fleet.listed(user, org)
+        assert [one["user"] for one in listed] == [user], (user, org)
+
+
+def test_everybody_has_a_key_of_ones_own(crowd):
+    server, _, browsers = crowd
+    keys = server.keys("s:")
+    assert len(keys) == len(browsers)
+    for user, org in browsers:
+        own = [key for key in keys if key.startswith(session_prefix(user, org))]
+        assert len(own) == 1 and server.redis.type(own[0]) == "hash", (user, org)
+        assert "{" not in own[0][3:] and own[0].count("}") == 1
+
+
+@pytest.mark.parametrize("user", IDS, ids=ascii)
+def test_who_is_ended_takes_nobody_along(crowd, user):
+    """Ended in one organization, then everywhere; then as before."""
+    _, fleet, browsers = crowd
+    assert fleet.a.revoke(f"user={quote(user, safe='')}&org=a") == 1
+    assert fleet.counted() == len(browsers) - 1
+    assert fleet.b.revoke(f"user={quote(user, safe='')}") == 1
+    assert fleet.counted() == len(browsers) - 2
+    assert [browsers[user, org].user() for org in (None, "a")] == [None, None]
+    for org in (None, "a"):
+        browsers[user, org].login(user, org=org)
+
+
+# ---- what redis-cli shows --------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("user, org", [("anna", None), ("anna", "acme"), ("a/b {x}*", "\u00fc & co"), ("\u540d\u524d", None)])
+def test_a_session_is_a_hash_that_lives_as_long_as_the_cookie(fleet, server, user, org):
+    """SPEC section 7, S1, S3"""
+    browser = fleet.browser(user, org=org)
+    response = browser.get("/account")
+    keys = server.keys(session_prefix(user, org))
+    assert len(keys) == 1 and server.redis.type(keys[0]) == "hash"
+    age = int(session_cookie(response).attributes["max-age"])
+    assert abs(server.redis.pttl(keys[0]) / 1000 - age) <= 2 + SCALE - 1
+    browser.logout()
+    assert server.keys(session_prefix(user, org)) == [] and not server.redis.exists(keys[0])
+
+
+@pytest.mark.parametrize("permanent, lifetime", [(False, 4), (True, 60)])
+def test_the_keys_life_follows_the_cookies(new_redis, new_fleet, permanent, lifetime):
+    """S3, S11"""
+    server = new_redis()
+    fleet = new_fleet(server.url, session={"idle_timeout": "4s", "permanent_timeout": "1m"})
+    alice = fleet.browser("alice", permanent=permanent)
+    key, = server.keys(session_prefix("alice"))
+    for _ in range(8):
+        age = int(session_cookie(alice.get("/account")).attributes["max-age"])
+        left = server.redis.pttl(key) / 1000
+        assert lifetime - 3 <= age <= lifetime and abs(left - age) <= 2, (left, age)
+        wait_for_protocol_time(0.15)
+
+
+def test_a_key_that_an_operator_deletes_is_a_session_that_has_ended(fleet, server):
+    """S7, with nothing but redis-cli."""
+    alice = fleet.browser("alice-of-the-cli")
+    server.redis.delete(*server.keys(session_prefix("alice-of-the-cli")))
+    assert alice.user() is None
+    assert fleet.listed("alice-of-the-cli") == []
+
+
+def test_visitors_without_a_session_leave_nothing_in_the_store(new_redis, new_fleet):
+    """S14, R4: neither strangers nor forgers are worth a word to the store."""
+    server = new_redis()
+    fleet = new_fleet(server.url)
+    alice = fleet.browser("alice")
+    forged = alice.cookie[:-4] + ("AAAA" if not alice.cookie.endswith("AAAA") else "BBBB")
+    before, calls = server.keys(), [gateway.store_calls() for gateway in fleet.gateways]
+    with RedisMonitor(server) as monitor:
+        for gateway in fleet.gateways:
+            with gateway.client() as client:
+                for target in ("/account", "/optional/x", "/public/x", "/login", "/page/x", "/control/x"):
+                    for cookie in (None, forged, "00000000.junk", "{alice}.x", alice.cookie.partition(".")[0] + "."):
+                        client.get(target, {"Cookie": f"{COOKIE}={cookie}"} if cookie else None)
+                client.get("/public/x", {"Cookie": f"{COOKIE}={alice.cookie}"})
+        assert monitor.commands("{alice}") == [] and monitor.commands("s:") == []
+        assert alice.user() == "alice" and monitor.commands("s:{alice}."), "the monitor hears of a real one"
+    assert server.keys() == before
+    assert sum(gateway.store_calls() for gateway in fleet.gateways) == sum(calls) + 1
+
+
+def test_nothing_scans_the_key_space(new_redis, new_fleet):
+    server = new_redis()
+    fleet = new_fleet(server.url, session={"max_sessions_per_user": 3})
+    server.redis.config_resetstat()
+    for number in range(8):
+        fleet.browser(f"user-{number % 2}", org="acme" if number % 3 else None).user()
+    fleet.counted()
+    fleet.counted("acme")
+    fleet.listed("user-0")
+    fleet.a.sessions(org="acme")
+    fleet.a.revoke("user=user-0")
+    fleet.b.revoke("all=true")
+    used = set(server.redis.info("commandstats"))
+    assert not used & {f"cmdstat_{name}" for name in ("scan", "keys", "hscan", "zscan", "sscan", "flushdb", "flushall")}
+    assert not [key for key in server.keys() if key.startswith("s:")]
+
+
+def test_a_request_is_one_call_of_a_script(new_redis, new_fleet):
+    server = new_redis()
+    fleet = new_fleet(server.url)
+    alice = fleet.browser("alice")
+    with RedisMonitor(server) as monitor:
+        for _ in range(20):
+            assert alice.user() == "alice"
+        asked_for = [line for line in monitor.commands("{alice}") if line.upper().startswith(("EVAL", "FCALL"))]
+        assert len(asked_for) == 20
+
+
+def test_a_flush_of_the_scripts_is_not_noticed(new_redis, new_fleet):
+    server = new_redis()
+    fleet = new_fleet(server.url)
+    with fleet.load() as load:
+        for number in range(10):
+            server.redis.script_flush()
+            assert fleet.browser(f"new-{number}").user() == f"new-{number}"
+            load.await_more(2)
+        server.redis.script_flush()
+        assert fleet.counted() == 16
+        server.redis.script_flush()
+        assert fleet.b.revoke("user=new-0") == 1
+        load.await_more()
+    load.nobody_notices()
+
+
+@pytest.mark.parametrize("kind", ["normal", "pubsub"])
+def test_cut_connections_are_not_noticed(new_redis, new_fleet, kind):
+    """An idle timeout of the server, a firewall: requests are repeated over a new connection, within the deadline."""
+    server = new_redis()
+    fleet = new_fleet(server.url)
+    with fleet.load() as load:
+        for _ in range(5):
+            server.cut_connections(kind)
+            load.await_more(3)
+    load.nobody_notices()
+
+
+def test_a_slow_store_delays_and_harms_nobody(new_redis, new_fleet):
+    server = new_redis()
+    fleet = new_fleet(server.url)
+    with fleet.load() as load:
+        for _ in range(5):
+            server.redis.client_pause(100, all=True)
+            load.await_more(2)
+    load.nobody_notices()
