@@ -1,7 +1,6 @@
 """Fixtures of the system tests. Every gateway is stopped by SIGTERM and must end well, without a sanitizer's report."""
 
 import contextlib
-import functools
 import shutil
 
 import pytest
@@ -121,7 +120,23 @@ def module_redis(tmp_path_factory):
     yield from _redises(tmp_path_factory)
 
 
+def _fleets(new_site):
+    with contextlib.ExitStack() as stack:
+        def new(*arguments, **options) -> Fleet:
+            fleet = Fleet(new_site, *arguments, **options)
+            stack.callback(fleet.close)
+            return fleet
+
+        yield new
+
+
 @pytest.fixture
 def new_fleet(new_redis, new_site):
-    """Makes fleets that live for one test. (Named first, the servers of Redis end last.)"""
-    return functools.partial(Fleet, new_site)
+    """Makes fleets that live for one test, and end before their servers of Redis do."""
+    yield from _fleets(new_site)
+
+
+@pytest.fixture(scope="module")
+def module_fleet(module_redis, module_sites):
+    """Makes fleets that live for one file of tests."""
+    yield from _fleets(module_sites)

@@ -29,9 +29,9 @@ def server(module_redis):
 
 
 @pytest.fixture(scope="module")
-def fleet(module_sites, server) -> Fleet:
+def fleet(module_fleet, server) -> Fleet:
     """Two gateways, with the settings as they are by default."""
-    return Fleet(module_sites, server.url)
+    return module_fleet(server.url)
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ ENDINGS = {
 def test_a_revocation_is_over_everywhere_before_the_call_returns(of_its_own, how):
     """R6"""
     fleet = of_its_own()
-    for _ in range(5):
+    for _ in range(3):
         laptop, phone = (fleet.browser_at(fleet.b, "olga", org="of-olga") for _ in range(2))
         other = fleet.browser_at(fleet.b, "other", org="of-other")
         assert laptop.user() == phone.user() == "olga"  # their connections to the other gateway are open
@@ -192,95 +192,92 @@ def test_ending_the_user_ends_her_sessions_on_all_gateways(fleet):
 
 
 class Stream:
-    """An answer without end of the second gateway, on which something comes all the time."""
+    """An answer of the second gateway without end, on which something comes all the time."""
 
     def __init__(self, fleet: Fleet, browser):
-        self.client = fleet.b.client(patience=0.05)
+        self.client, self.ended = fleet.b.client(), None
         self.client.send(http1.request_bytes("GET", "/stream", {"Cookie": browser.cookie_header}))
-        head = poll(self._head, "the head of the stream")
+        head = http1.read_response_head(self.client.reader)
         assert head.status == 200
         browser.receive(head)
-
-    def _head(self):
-        try:
-            return http1.read_response_head(self.client.reader)
-        except TimeoutError:
-            return None
+        self.client.sock.settimeout(0.001)
 
     def is_cut(self) -> bool:
+        """Reads all that has come."""
         try:
-            return self.client.reader.some() == b""
+            while not self.ended:
+                if self.client.reader.some() == b"":
+                    self.ended = time.monotonic()
+                    self.client.close()
         except TimeoutError:
-            return False
+            pass
+        return self.ended is not None
 
-    def await_cut(self, within: float) -> float:
-        began = time.monotonic()
-        poll(self.is_cut, "the end of the stream", within)
-        return time.monotonic() - began
+
+def cut_after(streams: list[Stream], since: list[float], within: float) -> list[float]:
+    """Seconds until each was cut."""
+    poll(lambda: all([stream.is_cut() for stream in streams]), "the end of the streams", within)
+    return [stream.ended - begin for stream, begin in zip(streams, since)]
+
+
+def drip(exchange) -> None:
+    exchange.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+    try:
+        while not exchange.connection.closed.wait(0.02):
+            exchange.send(b"data: hello\n\n")
+    except OSError:
+        exchange.close()
 
 
 @pytest.fixture
-def streaming():
-    """Puts an endless answer into a fleet's app."""
-    done = threading.Event()
-
-    def drip(exchange):
-        exchange.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
-        try:
-            while not done.wait(0.02):
-                exchange.send(b"data: hello\n\n")
-        except OSError:
-            pass
-        exchange.close()
-
-    yield lambda fleet: fleet.app.on("/stream", drip)
-    done.set()
+def streaming(fleet) -> Fleet:
+    fleet.app.on("/stream", drip)
+    return fleet
 
 
-CUT_WITHIN = 1 + SCALE  # seconds: one as promised, and what a busy machine takes
+CUT_WITHIN = 1 + 0.5 * SCALE  # seconds: one as promised, and what a busy machine takes
 
 
-@pytest.mark.parametrize("how", [*ENDINGS, "logout", "login"])
-def test_an_open_answer_of_another_gateway_is_cut_when_its_session_ends(of_its_own, streaming, how):
-    """R6"""
-    fleet = of_its_own()
-    streaming(fleet)
-    alice, bob = (fleet.browser_at(fleet.a, user, org=f"of-{user}") for user in ("alice", "bob"))
-    hers, his = Stream(fleet, alice), Stream(fleet, bob)
-    assert not hers.is_cut() and not his.is_cut()
-    if how == "logout":
-        alice.logout()
-    elif how == "login":
-        alice.login("alice")
-    else:
-        ENDINGS[how](fleet, "alice")
-    print(f"cut after {hers.await_cut(CUT_WITHIN):.3f} s")
-    assert how == "all" or not his.is_cut()
+def test_an_open_answer_is_cut_when_its_session_ends_on_another_gateway(streaming):
+    """R6: by an operator, by its user, by another login; and nobody else's."""
+    fleet, times = streaming, {}
+    endings = {how: end for how, end in ENDINGS.items() if how != "all"}
+    endings |= {"logout": lambda _, user: browsers[user].logout(), "login": lambda _, user: browsers[user].login(user)}
+    browsers = {user: fleet.browser_at(fleet.a, user, org=f"of-{user}") for user in [*endings, "bystander"]}
+    streams = {user: Stream(fleet, browser) for user, browser in browsers.items()}
+    assert not any(stream.is_cut() for stream in streams.values())
+    for how, end in endings.items():
+        end(fleet, how)
+        times[how] = time.monotonic()
+    cut = dict(zip(times, cut_after([streams[how] for how in times], list(times.values()), PATIENCE)))
+    print("cut after", {how: round(seconds, 3) for how, seconds in cut.items()})
+    assert max(cut.values()) <= CUT_WITHIN, cut
+    assert not streams["bystander"].is_cut()
+    fleet.a.revoke("all=true")
+    cut_after([streams["bystander"]], [time.monotonic()], CUT_WITHIN)
 
 
-def test_an_open_answer_is_cut_after_the_gateways_listen_again(new_redis, new_fleet, streaming):
-    server = new_redis()
-    fleet = new_fleet(server.url)
-    streaming(fleet)
-    alice = fleet.browser_at(fleet.a, "alice")
-    stream = Stream(fleet, alice)
+def test_an_open_answer_is_cut_after_the_gateways_listen_again(streaming, server):
+    fleet = streaming
+    stream = Stream(fleet, fleet.browser_at(fleet.a, "alice"))
+    listening = {one["id"] for one in server.redis.client_list(_type="pubsub")}
+    assert len(listening) == 2
     server.cut_connections("pubsub")
-    poll(lambda: int(server.redis.info("clients")["pubsub_clients"] if "pubsub_clients" in server.redis.info("clients")
-                     else len(server.redis.client_list(_type="pubsub"))) >= 2, "both gateways listen again")
+    poll(lambda: len({one["id"] for one in server.redis.client_list(_type="pubsub")} - listening) == 2,
+         "both gateways listen again")
     fleet.a.revoke("user=alice")
-    stream.await_cut(CUT_WITHIN)
+    cut_after([stream], [time.monotonic()], CUT_WITHIN)
 
 
-def test_an_open_answer_is_cut_even_if_nobody_says_so(new_redis, new_fleet, streaming):
+def test_an_open_answer_is_cut_even_if_nobody_says_so(streaming, server):
     """A message may be lost: the gateways look again, at least every ten seconds. Nobody hears of this end at all."""
-    server = new_redis()
-    fleet = new_fleet(server.url)
-    streaming(fleet)
-    alice, bob = fleet.browser_at(fleet.a, "alice"), fleet.browser_at(fleet.a, "bob")
-    hers, his = Stream(fleet, alice), Stream(fleet, bob)
+    fleet = streaming
+    hers, his = (Stream(fleet, fleet.browser_at(fleet.a, user)) for user in ("alice", "bob"))
     server.redis.delete(*server.keys(session_prefix("alice")))
-    print(f"cut after {hers.await_cut(10 + 2 * SCALE):.3f} s")
+    print("cut after", cut_after([hers], [time.monotonic()], 10 + 0.5 * SCALE))
     assert not his.is_cut()
+    fleet.a.revoke("user=bob")
+    cut_after([his], [time.monotonic()], CUT_WITHIN)
 
 
 # ---- listing and counting --------------------------------------------------------------------------------------------
@@ -297,7 +294,8 @@ def test_listings_and_counts_are_exact_on_all_gateways(of_its_own):
         assert fleet.counted(org) == len([pair for pair in expected if pair[1] == org])
         assert len(fleet.a.sessions(org=org)) == len(fleet.b.sessions(org=org)) == 8
     for (user, org), sessions in expected.items():
-        assert len(fleet.listed(user, org)) == sessions
+        assert org is None or len(fleet.listed(user, org)) == sessions
+    assert len(fleet.listed("user-2")) == expected["user-2", None]
     for browser in browsers[:12]:
         browser.logout()
     assert fleet.counted() == len({(f"user-{n % 7}", n % 3) for n in range(12, 24)})
@@ -329,15 +327,17 @@ def test_what_has_expired_is_neither_listed_nor_counted(of_its_own):
     fleet = of_its_own(session={"idle_timeout": milliseconds(LIFETIME), "permanent_timeout": "1m"})
     for user in ("alice", "bob"):
         fleet.browser(user, org="acme")
-    stays, active = fleet.browser("stays", permanent=True), fleet.browser("active")
-    assert fleet.counted() == 4 and fleet.counted("acme") == 2
-    ends = time.monotonic() + LIFETIME + 0.1
-    while time.monotonic() < ends:
-        assert active.user() == "active"
-        wait_for_protocol_time(LIFETIME / 5)
-    assert fleet.counted("acme") == 0 and fleet.counted() == 2
-    assert fleet.listed("alice", "acme") == [] and len(fleet.listed("active")) == len(fleet.listed("stays")) == 1
-    assert fleet.b.revoke("org=acme") == 0 and fleet.a.revoke("all=true") == 2
+    stays = fleet.browser("stays", permanent=True)
+    with fleet.load(fleet.signed_in(1, "active")) as active:
+        assert fleet.counted() == 4
+        wait_for_protocol_time(LIFETIME)
+        assert fleet.counted("acme") == 0 and fleet.counted() == 2
+        assert fleet.listed("alice", "acme") == []
+        assert len(fleet.listed("active-0")) == len(fleet.listed("stays")) == 1
+        assert fleet.b.revoke("org=acme") == 0
+        active.await_service()
+    active.nobody_notices()
+    assert fleet.a.revoke("all=true") == 2
     assert stays.user() is None
 
 
@@ -346,6 +346,7 @@ def test_what_has_expired_is_neither_listed_nor_counted(of_its_own):
 IDS = ["bob", "bob.smith", "bob.", ".bob", "bob/", "/bob", "a/b", "a", "b", "{x}", "x", "}", "{", "{}", "*", "?", "[a-z]",
        "\\", "%", "%2F", "a%2Fb", "bob\u00e9", "bobe\u0301", "\u540d\u524d", "\U0001f600", "a b", "a:b", "'\"", "bob}.x", "s:{bob}.x",
        "b" * 256, "b" * 255, "\u00e9" * 128, "0", "-", "+", "@", "~", "bob@example.org"]
+TRICKY = ["bob", "bob.smith", "{x}", "*", "a/b", "%2F", "bob}.x", "\u540d\u524d", "\u00e9" * 128]
 
 
 def percent(text: str) -> str:
@@ -354,10 +355,10 @@ def percent(text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def crowd(module_sites, module_redis):
+def crowd(module_fleet, module_redis):
     """Everybody of IDS is signed in, without an organization and in "a"."""
     server = module_redis()
-    fleet = Fleet(module_sites, server.url)
+    fleet = module_fleet(server.url)
     pairs = [(user, org) for user in IDS for org in (None, "a")]
     return server, fleet, {pair: fleet.browser(pair[0], org=pair[1]) for pair in pairs}
 
@@ -371,10 +372,14 @@ def test_everybody_is_oneself(crowd):
 
 
 def test_everybody_is_listed_as_oneself(crowd):
-    _, fleet, browsers = crowd
-    for user, org in browsers:
-        listed = fleet.listed(user, org)
-        assert [one["user"] for one in listed] == [user], (user, org)
+    """With an organization, the pair; without one, that id in all of them."""
+    _, fleet, _ = crowd
+    for user in IDS:
+        listed = fleet.listed(user, "a")
+        assert [(one["user"], one["org"]) for one in listed] == [(user, "a")]
+    for user in TRICKY:
+        listed = fleet.a.sessions(user=quote(user, safe=""))
+        assert sorted((one["user"], one["org"]) for one in listed) == [(user, ""), (user, "a")]
 
 
 def test_everybody_has_a_key_of_ones_own(crowd):
@@ -387,15 +392,17 @@ def test_everybody_has_a_key_of_ones_own(crowd):
         assert "{" not in own[0][3:] and own[0].count("}") == 1
 
 
-@pytest.mark.parametrize("user", IDS, ids=ascii)
+@pytest.mark.parametrize("user", TRICKY, ids=lambda user: ascii(user)[:20])
 def test_who_is_ended_takes_nobody_along(crowd, user):
     """Ended in one organization, then everywhere; then as before."""
     _, fleet, browsers = crowd
     assert fleet.a.revoke(f"user={quote(user, safe='')}&org=a") == 1
-    assert fleet.counted() == len(browsers) - 1
+    assert fleet.a.users() == len(browsers) - 1
     assert fleet.b.revoke(f"user={quote(user, safe='')}") == 1
-    assert fleet.counted() == len(browsers) - 2
+    assert fleet.b.users() == len(browsers) - 2
     assert [browsers[user, org].user() for org in (None, "a")] == [None, None]
+    others = [browser.user() for (other, _), browser in browsers.items() if other != user]
+    assert None not in others
     for org in (None, "a"):
         browsers[user, org].login(user, org=org)
 
@@ -425,7 +432,7 @@ def test_the_keys_life_follows_the_cookies(new_redis, new_fleet, permanent, life
     for _ in range(8):
         age = int(session_cookie(alice.get("/account")).attributes["max-age"])
         left = server.redis.pttl(key) / 1000
-        assert lifetime - 3 <= age <= lifetime and abs(left - age) <= 2, (left, age)
+        assert lifetime - 3 <= age <= lifetime + 1 and abs(left - age) <= 2, (left, age)
         wait_for_protocol_time(0.15)
 
 

@@ -1,10 +1,12 @@
 """Several gateways on one store, as their users and their operators see them."""
 
+import contextlib
 import itertools
+import subprocess
 from urllib.parse import quote
 
 from harness.browser import Browser
-from harness.deadlines import SCALE
+from harness.deadlines import PATIENCE, SCALE
 from harness.gateway import Gateway, merged
 from harness.load import Load
 from harness.upstream import RecordingUpstream
@@ -36,6 +38,7 @@ class Fleet:
         config = merged({"session": session | ({"redis": redis} if redis else {})}, changes)
         self.sites = [new_site(self.app, **config) for _ in range(count)]
         self.gateways = [site.gateway for site in self.sites]
+        self._browsers: list[Browser] = []
 
     @property
     def a(self) -> Gateway:
@@ -47,14 +50,14 @@ class Fleet:
 
     def browser(self, user: str | None = None, **login) -> FleetBrowser:
         """Goes round over the gateways; with a user, signed in."""
-        browser = FleetBrowser(self.gateways)
-        if user:
-            browser.login(user, **login)
-        return browser
+        return self._signed_in(FleetBrowser(self.gateways), user, login)
 
     def browser_at(self, gateway: Gateway, user: str | None = None, **login) -> Browser:
         """Goes to one gateway; with a user, signed in there."""
-        browser = Browser(gateway)
+        return self._signed_in(Browser(gateway), user, login)
+
+    def _signed_in(self, browser, user: str | None, login: dict):
+        self._browsers.append(browser)
         if user:
             browser.login(user, **login)
         return browser
@@ -69,7 +72,8 @@ class Fleet:
 
     def listed(self, user: str, org: str | None = None) -> list[dict]:
         """What every gateway lists of exactly this user; they have to agree."""
-        found = [[one for one in gateway.sessions(user=quote(user, safe="")) if (one.get("org") or None) == org]
+        query = {"user": quote(user, safe="")} | ({"org": quote(org, safe="")} if org else {})
+        found = [[one for one in gateway.sessions(**query) if (one.get("org") or None) == org]
                  for gateway in self.gateways]
         names = [sorted(one["id"] for one in listing) for listing in found]
         assert all(those == names[0] for those in names), f"the gateways do not agree: {found}"
@@ -87,3 +91,13 @@ class Fleet:
         for gateway in self.gateways:
             with gateway.client() as client:
                 assert client.get("/public/x").status == 200
+
+    def close(self) -> None:
+        """Tells all gateways to end, and drops the connections that they would wait for; the sites see to the rest."""
+        for browser in self._browsers:
+            browser.close()
+        for gateway in self.gateways:
+            gateway.terminate()
+        for gateway in self.gateways:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # site.close() tells so
+                gateway.process.wait(PATIENCE)
