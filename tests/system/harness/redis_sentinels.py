@@ -25,20 +25,22 @@ class Sentinel(RedisProcess):
 class RedisSentinels:
     """Ready when all know each other, and the replicas have what the master has."""
 
-    def __init__(self, new_folder, replicas: int = 2, password: str | None = None, **options):
-        """@param options  of each server's redis.conf"""
+    def __init__(self, new_folder, replicas: int = 2, password: str | None = None, clock_shift: int = 0, **options):
+        """@param clock_shift  seconds by which the replicas' clocks are ahead of the master's
+        @param options      of each server's redis.conf
+        """
         self.password = password
         self.servers: list[RedisServer] = []
         self.sentinels: list[Sentinel] = []
         try:
-            self._start(new_folder, replicas, options)
+            self._start(new_folder, replicas, clock_shift, options)
         except BaseException:
             self.close()
             raise
 
-    def _start(self, new_folder, replicas: int, options: dict) -> None:
-        for _ in range(1 + replicas):
-            self.servers.append(RedisServer(new_folder(), password=self.password, **options))
+    def _start(self, new_folder, replicas: int, clock_shift: int, options: dict) -> None:
+        for shift in [0] + replicas * [clock_shift]:
+            self.servers.append(RedisServer(new_folder(), password=self.password, clock_shift=shift, **options))
         for replica in self.servers[1:]:
             replica.redis.replicaof(HOST, self.servers[0].port)
         for replica in self.servers[1:]:

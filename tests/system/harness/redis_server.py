@@ -1,5 +1,6 @@
 """A Redis server as a process, with what operators and accidents do to it."""
 
+import os
 import pathlib
 import shutil
 import signal
@@ -12,6 +13,7 @@ from redis.retry import Retry
 
 from harness.deadlines import PATIENCE, poll
 from harness.gateway import free_port
+from harness.shifted_clock import shifted_clock
 
 HOST = "127.0.0.1"
 
@@ -19,8 +21,8 @@ HOST = "127.0.0.1"
 class RedisProcess:
     """A program of Redis in a folder of its own, with a configuration file. Starts at once."""
 
-    def __init__(self, program: str, folder: pathlib.Path, port: int, lines: list[str]):
-        self.program, self.folder, self.port = program, folder, port
+    def __init__(self, program: str, folder: pathlib.Path, port: int, lines: list[str], clock_shift: int = 0):
+        self.program, self.folder, self.port, self._clock_shift = program, folder, port, clock_shift
         self.file, self.log, self.process = folder / "redis.conf", folder / "log", None
         self._client: Redis | None = None
         self.file.write_text("\n".join([*lines, f"dir {folder}", f"logfile {self.log}"]) + "\n")
@@ -40,7 +42,8 @@ class RedisProcess:
 
     def start(self) -> None:
         assert self.process is None
-        self.process = subprocess.Popen([self.program, self.file], stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen([self.program, self.file], stdout=subprocess.DEVNULL,
+                                        env=os.environ | shifted_clock(self._clock_shift))
         poll(self._answers, f"{self.program} answers; it said:\n{self.said()}")
 
     def _answers(self) -> bool:
@@ -94,11 +97,12 @@ class RedisServer(RedisProcess):
     @param unix         listens on a socket in its folder, too
     @param users        ACL users by name, each with its rules: {"gateway": "on >secret ~* &* +@all"}
     @param password     of the default user
+    @param clock_shift  seconds by which its clock is ahead
     @param options      all else that redis.conf knows
     """
 
     def __init__(self, folder: pathlib.Path, certificate=None, unix: bool = False, users: dict | None = None,
-                 password: str | None = None, **options):
+                 password: str | None = None, clock_shift: int = 0, **options):
         port, self.certificate, self.password = free_port(), certificate, password
         self.socket = folder / "redis.sock" if unix else None
         lines = {"bind": HOST, "port": port, "save": '""', "unixsocket": self.socket,
@@ -111,7 +115,7 @@ class RedisServer(RedisProcess):
                       "tls_key_file": certificate.key, "tls_ca_cert_file": certificate.cert,
                       "tls_auth_clients": "no"}
         lines |= options
-        super().__init__("redis-server", folder, port, [line for item in lines.items() for line in setting(*item)])
+        super().__init__("redis-server", folder, port, [line for item in lines.items() for line in setting(*item)], clock_shift)
 
     @property
     def address(self) -> str:
@@ -140,6 +144,12 @@ class RedisServer(RedisProcess):
         for kept in self.folder.glob("appendonlydir"):
             shutil.rmtree(kept)
         self.start()
+
+    def use_password(self, password: str) -> None:
+        """The default user's is another one now."""
+        self.password = password
+        self._client.close()
+        self._client = None
 
     # ---- replication ----------------------------------------------------------------------------------------------
 
