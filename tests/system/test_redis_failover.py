@@ -46,15 +46,13 @@ def test_a_login_that_no_replica_has_is_refused(new_redis, new_fleet):
             bob = fleet.browser_at(fleet.a)
             refused = bob.get(asked("/login", {"X-Session-User": "bob"}))
             assert refused.status == 503 and refused.one("Retry-After") and set_cookies(refused) == []
-            again = alice.copy().get(asked("/login", {"X-Session-User": "carol"}))
-            assert again.status == 503 and set_cookies(again) == []
         load.nobody_notices()  # requests write nothing that has to be confirmed
         poll(lambda: "replicas=0" in fleet.a.stderr(), "a line that says so")
     finally:
         replica.resume()
     master.await_replicas(1)
     takes_logins(fleet)
-    assert master.keys(session_prefix("bob")) == [] and master.keys(session_prefix("carol")) == []
+    assert master.keys(session_prefix("bob")) == []
 
 
 def test_a_revocation_that_no_replica_has_is_not_acknowledged(new_redis, new_fleet):
@@ -66,9 +64,8 @@ def test_a_revocation_that_no_replica_has_is_not_acknowledged(new_redis, new_fle
     alice, bob = fleet.browser("alice"), fleet.browser("bob")
     replica.pause()
     try:
-        for query in ("user=alice", "all=true"):
-            answer = fleet.a.admin("DELETE", f"/v1/sessions?{query}")
-            assert answer.status == 503 and answer.one("Retry-After")
+        answer = fleet.a.admin("DELETE", "/v1/sessions?user=alice")
+        assert answer.status == 503 and answer.one("Retry-After")
     finally:
         replica.resume()
     master.await_replicas(1)
@@ -89,9 +86,9 @@ def test_without_replicas_nobody_waits_for_any(new_redis, new_fleet):
 
 # ---- Sentinel --------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("clock_shift", [0, -5, 5])
+@pytest.mark.parametrize("clock_shift", [-5, 5])
 def test_a_master_is_killed(new_redis, new_fleet, clock_shift):
-    """Also where the new master's clock is five seconds behind, or ahead."""
+    """And the new master's clock is five seconds behind, or ahead."""
     sentinels = new_redis.sentinels(clock_shift=clock_shift)
     fleet = new_fleet(sentinels.url, redis=CONFIRMED)
     old = sentinels.master()
@@ -132,14 +129,16 @@ def test_a_master_that_comes_back_is_none(new_redis, new_fleet):
 
 
 def test_an_operator_changes_the_master(new_redis, new_fleet):
+    """For a while two servers are masters, and the sentinels name the old one: only where all replicas have to confirm,
+    nothing is acknowledged that the new one does not have."""
     sentinels = new_redis.sentinels(password="secret")
-    fleet = new_fleet(sentinels.url, redis=CONFIRMED)
+    fleet = new_fleet(sentinels.url, redis={"replicas": 2})
     old = sentinels.master()
     with fleet.load() as load, Churn(fleet) as churn:
         sentinels.sentinels[0].ask("FAILOVER")
         new, promoted = sentinels.await_promotion(old)
         was_served_again(load, promoted)
-        sentinels.await_agreement(new, replicas=1)
+        sentinels.await_agreement(new, replicas=2)
         churn.await_more()
     load.nobody_is_logged_out()
     churn.nothing_is_undone()
@@ -215,7 +214,7 @@ def test_a_slot_moves_there_and_back(cluster, fleet):
         away = next(node for node in cluster.masters() if node is not home)
         cluster.migrate_slot(slot, away, between)
         assert cluster.node_of(session_prefix("user-0")) is away
-        cluster.migrate_slot(slot, home, between)
+        cluster.migrate_slot(slot, home, load.await_more)
         load.await_service()
     load.nobody_is_logged_out()
     print(f"{len(came) + len(went)} came meanwhile, {len(went)} went")

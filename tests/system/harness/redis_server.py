@@ -43,7 +43,7 @@ class RedisProcess:
     def start(self) -> None:
         assert self.process is None
         self.process = subprocess.Popen([self.program, self.file], stdout=subprocess.DEVNULL,
-                                        env=os.environ | shifted_clock(self._clock_shift))
+                                        env=os.environ | shifted_clock(self._clock_shift, self.folder))
         poll(self._answers, f"{self.program} answers; it said:\n{self.said()}")
 
     def _answers(self) -> bool:

@@ -1,9 +1,7 @@
 """A clock that is wrong, for one process: a library that is loaded before the system's own."""
 
-import functools
 import pathlib
 import subprocess
-import tempfile
 
 # Straight system calls: nothing is allocated, so that it gets along with Redis' own allocator.
 SOURCE = r"""
@@ -32,15 +30,11 @@ extern "C" time_t time(time_t* seconds) noexcept {
 """
 
 
-@functools.cache
-def _library(shift: int) -> pathlib.Path:
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="rotagate-clock-"))
-    library = folder / "clock.so"
-    subprocess.run(["g++", "-shared", "-fPIC", "-O1", f"-DSHIFT={shift}", "-x", "c++", "-", "-o", library], check=True,
-                   input=SOURCE, text=True, capture_output=True)
-    return library
-
-
-def shifted_clock(seconds: int) -> dict[str, str]:
+def shifted_clock(seconds: int, folder: pathlib.Path) -> dict[str, str]:
     """The environment of a process whose clock shall be ahead by so many seconds (behind, if negative)."""
-    return {"LD_PRELOAD": str(_library(seconds))} if seconds else {}
+    if not seconds:
+        return {}
+    library = folder / "clock.so"
+    subprocess.run(["g++", "-shared", "-fPIC", f"-DSHIFT={seconds}", "-x", "c++", "-", "-o", library], check=True,
+                   input=SOURCE, text=True, capture_output=True)
+    return {"LD_PRELOAD": str(library)}
