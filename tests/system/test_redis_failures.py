@@ -1,7 +1,7 @@
 """SPEC section 8: a Redis that fails, under the load of users who are signed in.
 
-What cannot be known is 503, in time, with Retry-After; nobody is logged out, and no cookie is deleted or rotated for it;
-and when Redis is well again, so is everybody. The Load sees to that (Load.honest, nobody_is_logged_out).
+What cannot be known is 503, in time, with Retry-After; nobody is logged out, and no cookie is deleted or rotated for
+it; and when Redis is well again, so is everybody. The Load sees to that (Load.honest, nobody_is_logged_out).
 """
 
 import contextlib
@@ -83,8 +83,8 @@ def test_a_server_that_restarts_time_and_again(new_redis, new_fleet):
     server = new_redis(**DURABLE)
     fleet = new_fleet(server.url)
     with trouble(fleet, lambda: None) as load:
-        for _ in range(3):
-            server.kill()
+        for end in (server.kill, server.stop, server.kill):
+            end()
             server.start()
             load.await_service()
 
@@ -134,7 +134,7 @@ def test_a_replica_of_nobody_is_still_a_replica(new_redis, new_fleet):
 
 
 def test_what_a_replica_does_not_have_is_not_taken_for_ended(new_redis, new_fleet):
-    """A server that becomes the replica of an empty one loses all: that is known when it is a master again, not before."""
+    """A server that becomes the replica of an empty one loses all: known when it is a master again, not before."""
     server, empty = new_redis(), new_redis()
     fleet = new_fleet(server.url)
     browsers = fleet.signed_in(4)
@@ -182,7 +182,7 @@ def test_rights_that_are_taken_and_given_back(new_redis, new_fleet):
         load.await_status(503)
 
 
-# ---- a server that is busy, or full -----------------------------------------------------------------------------------
+# ---- a server that is busy, or full ----------------------------------------------------------------------------------
 
 def test_a_script_that_does_not_end(new_redis, new_fleet):
     """BUSY, until an operator kills it."""
@@ -220,7 +220,8 @@ def test_scripts_that_are_killed(new_redis, new_fleet):
 def test_no_memory_left(new_redis, new_fleet):
     """OOM for whatever writes."""
     server = new_redis(maxmemory_policy="noeviction")
-    fleet = new_fleet(server.url, session={"rotation": {"grace": f"{int(500 * SCALE)}ms"}})  # so that requests write often
+    often = {"rotation": {"grace": f"{int(500 * SCALE)}ms"}}  # requests write
+    fleet = new_fleet(server.url, session=often)
     with trouble(fleet, lambda: server.redis.config_set("maxmemory", "0")) as load:
         server.redis.config_set("maxmemory", "1mb")
         refuses_logins(fleet)

@@ -140,7 +140,8 @@ def test_a_wrong_password_is_503_until_it_is_right(new_redis, new_site):
     cookie = a_cookie(new_site, server)
     site = new_site(session=with_store(server.url_of(user="gateway", password="wr0ng")))
     is_refused(site, cookie)
-    told = poll(lambda: [line for line in site.gateway.logged().splitlines() if "WRONGPASS" in line], "a line that says so")
+    told = poll(lambda: [line for line in site.gateway.logged().splitlines() if "WRONGPASS" in line],
+                "a line that says so")
     assert any(re.search(r"redis\.\w+ .*password", line) for line in told), told
     assert server.address in told[0] and "wr0ng" not in site.gateway.logged()
 

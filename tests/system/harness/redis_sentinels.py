@@ -63,7 +63,8 @@ class RedisSentinels:
                  f"sentinel failover-timeout {NAME} {FAILOVER_TIMEOUT}", f"sentinel parallel-syncs {NAME} 2"]
         lines += [f"sentinel auth-pass {NAME} {self.password}"] if self.password else []
         lines += [f"sentinel known-replica {NAME} {HOST} {replica.port}" for replica in replicas]
-        return lines + [f"sentinel known-sentinel {NAME} {HOST} {other} {other:040x}" for other in ports if other != port]
+        return lines + [f"sentinel known-sentinel {NAME} {HOST} {other} {other:040x}"
+                        for other in ports if other != port]
 
     def _sees_all(self, sentinel: Sentinel) -> bool:
         master, others = sentinel.ask("MASTER"), sentinel.ask("SENTINELS")

@@ -44,7 +44,11 @@ class RedisProcess:
         assert self.process is None
         self.process = subprocess.Popen([self.program, self.file], stdout=subprocess.DEVNULL,
                                         env=os.environ | shifted_clock(self._clock_shift, self.folder))
-        poll(self._answers, f"{self.program} answers; it said:\n{self.said()}")
+        try:
+            poll(self._answers, f"{self.program} answers")
+        except BaseException:
+            self.kill()
+            raise AssertionError(f"{self.program} does not start; it said:\n{self.said()}") from None
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, f"{self.program} ended at its start:\n{self.said()}"
@@ -115,7 +119,8 @@ class RedisServer(RedisProcess):
                       "tls_key_file": certificate.key, "tls_ca_cert_file": certificate.cert,
                       "tls_auth_clients": "no"}
         lines |= options
-        super().__init__("redis-server", folder, port, [line for item in lines.items() for line in setting(*item)], clock_shift)
+        super().__init__("redis-server", folder, port, [line for item in lines.items() for line in setting(*item)],
+                         clock_shift)
 
     @property
     def address(self) -> str:
