@@ -5,10 +5,16 @@ import shutil
 
 import pytest
 
-pytest.register_assert_rewrite("harness.site", "harness.browser", "harness.gateway", "harness.deadlines")
+pytest.register_assert_rewrite("harness.site", "harness.browser", "harness.gateway", "harness.deadlines",
+                               "harness.fleet", "harness.load", "harness.redis_server", "harness.redis_sentinels",
+                               "harness.redis_cluster")
 
 from harness.certificates import Certificates
+from harness.fleet import Fleet
 from harness.gateway import Gateway, merged, rotagate, standard_config
+from harness.redis_cluster import RedisCluster
+from harness.redis_sentinels import RedisSentinels
+from harness.redis_server import RedisServer
 from harness.site import Site
 from harness.upstream import RecordingUpstream
 
@@ -75,3 +81,62 @@ def module_sites(tmp_path_factory, certificates, cookie_key):
 def site(module_sites) -> Site:
     """The standard gateway of a file of tests."""
     return module_sites()
+
+
+class Redises:
+    """Makes servers of Redis, and deployments of several; closes them all."""
+
+    def __init__(self, stack: contextlib.ExitStack, new_folder):
+        self._stack, self._new_folder = stack, new_folder
+
+    def __call__(self, **options) -> RedisServer:
+        return self._closed(RedisServer(self._new_folder(), **options))
+
+    def sentinels(self, **options) -> RedisSentinels:
+        return self._closed(RedisSentinels(self._new_folder, **options))
+
+    def cluster(self, **options) -> RedisCluster:
+        return self._closed(RedisCluster(self._new_folder, **options))
+
+    def _closed(self, made):
+        self._stack.callback(made.close)
+        return made
+
+
+def _redises(tmp_path_factory):
+    with contextlib.ExitStack() as stack:
+        yield Redises(stack, lambda: tmp_path_factory.mktemp("redis"))
+
+
+@pytest.fixture
+def new_redis(tmp_path_factory):
+    """Makes servers of Redis that live for one test."""
+    yield from _redises(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def module_redis(tmp_path_factory):
+    """Makes servers of Redis that live for one file of tests."""
+    yield from _redises(tmp_path_factory)
+
+
+def _fleets(new_site):
+    with contextlib.ExitStack() as stack:
+        def new(*arguments, **options) -> Fleet:
+            fleet = Fleet(new_site, *arguments, **options)
+            stack.callback(fleet.close)
+            return fleet
+
+        yield new
+
+
+@pytest.fixture
+def new_fleet(new_redis, new_site):
+    """Makes fleets that live for one test, and end before their servers of Redis do."""
+    yield from _fleets(new_site)
+
+
+@pytest.fixture(scope="module")
+def module_fleet(module_redis, module_sites):
+    """Makes fleets that live for one file of tests."""
+    yield from _fleets(module_sites)

@@ -1,5 +1,7 @@
 """A browser as far as sessions go: one cookie jar, several connections."""
 
+import collections
+import itertools
 import threading
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -51,21 +53,30 @@ class Browser:
 
     def __init__(self, gateway: Gateway, host: str = "example.test", cookie: str | None = None):
         self.gateway, self.host, self.cookie = gateway, host, cookie
-        self._idle = []
+        self._idle = collections.defaultdict(list)  # by the gateway that they lead to
         self._lock = threading.Lock()
+
+    def at(self, gateway: Gateway) -> "Browser":
+        """The same browser, whose requests go to that gateway from now on."""
+        self.gateway = gateway
+        return self
 
     def fetch(self, method: str, target: str, headers: dict | None = None, body: bytes = b"") -> http1.Response:
         with self._lock:
-            client = self._idle.pop() if self._idle else None
-        client = client or self.gateway.client(server_name=self.host)
+            gateway = self._next_gateway()
+            client = self._idle[gateway].pop() if self._idle[gateway] else None
+        client = client or gateway.client(server_name=self.host)
         response = client.request(method, target, self._with_cookie(headers), body)
         self.receive(response)
         if response.closes:
             client.close()
         else:
             with self._lock:
-                self._idle.append(client)
+                self._idle[gateway].append(client)
         return response
+
+    def _next_gateway(self) -> Gateway:
+        return self.gateway
 
     def get(self, target: str, headers: dict | None = None) -> http1.Response:
         return self.fetch("GET", target, headers)
@@ -115,7 +126,7 @@ class Browser:
 
     def close(self) -> None:
         with self._lock:
-            for client in self._idle:
+            for client in itertools.chain.from_iterable(self._idle.values()):
                 client.close()
             self._idle.clear()
 

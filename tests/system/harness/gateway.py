@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import subprocess
+from urllib.parse import quote
 
 from harness import http1
 from harness.client import RawClient, connect
@@ -137,7 +138,7 @@ class Gateway:
         query = "&".join(f"{name}={value}" for name, value in selection.items())
         found, cursor = [], ""
         while True:
-            page = self.admin("GET", f"/v1/sessions?{query}" + (f"&cursor={cursor}" if cursor else "")).json()
+            page = self.admin("GET", f"/v1/sessions?{query}" + (f"&cursor={quote(cursor)}" if cursor else "")).json()
             found += page["sessions"]
             cursor = page.get("cursor")
             if not cursor:

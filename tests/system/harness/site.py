@@ -15,6 +15,7 @@ class Site:
     def __init__(self, gateway: Gateway, app: RecordingUpstream):
         self.gateway, self.app = gateway, app
         self._canary_browser = None
+        self._browsers: list[Browser] = []
 
     def client(self, **options) -> RawClient:
         return self.gateway.client(**options)
@@ -22,6 +23,7 @@ class Site:
     def browser(self, user: str | None = None, **login) -> Browser:
         """A new browser; with a user, signed in."""
         browser = Browser(self.gateway)
+        self._browsers.append(browser)
         if user:
             browser.login(user, **login)
         return browser
@@ -84,6 +86,8 @@ class Site:
 
     def close(self) -> None:
         try:
+            for browser in self._browsers:  # the gateway would wait a second for one more request of each
+                browser.close()
             self.gateway.stop()
         finally:
             self.app.close()
