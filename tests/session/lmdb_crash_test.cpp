@@ -100,9 +100,10 @@ SCENARIO("a killed gateway has lost the logins of a tenth of a second at most", 
     const auto nanoseconds = [] { return std::to_string(Clock::now().time_since_epoch().count()); };
     Child child{[&](int pipe) {
         LmdbSite site{folder / "sessions", clock};
-        for (;;) {
+        for (bool first = true;; first = false) {
             const auto before = nanoseconds();
             const auto id = site.start("alice").id;
+            if (first) site.flush();
             tell(pipe, id.text + " " + before + " " + nanoseconds() + "\n");
         }
     }};
