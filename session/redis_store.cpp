@@ -105,7 +105,7 @@ struct RedisStore::Impl::PresentCall final : redis::Call {
         const Completion<Session> asked = std::move(done);
         if (!reply) return asked(reply.error());  // the answer may still come: this cannot be used again
         store.clock.hear(Millis{(*reply)[1].integer()}, steady_clock::now());
-        store.presented(id, *reply, asked);
+        store.presented(*this, *reply, asked);
         constexpr std::size_t enough = 256;
         if (store.spare.size() < enough)
             store.spare.push_back(std::static_pointer_cast<PresentCall>(shared_from_this()));
@@ -122,6 +122,7 @@ void RedisStore::present(const SessionCookie& cookie, Presentation wanted, Compl
         impl.spare.pop_back();
         call->wire.clear();
         call->awaited = true;
+        call->deadline = {};
     }
     const redis::Scripts& scripts = impl.shared.scripts;
     call->script = wanted.with_data ? &scripts.present_with_data : &scripts.present;
@@ -135,10 +136,11 @@ void RedisStore::present(const SessionCookie& cookie, Presentation wanted, Compl
     impl.client.call(std::move(call));
 }
 
-void RedisStore::Impl::presented(const SessionId& id, Reply reply, const Completion<Session>& done) {
+void RedisStore::Impl::presented(const PresentCall& call, Reply reply, const Completion<Session>& done) {
+    const SessionId& id = call.id;
     constexpr int gone = 0, replayed = 2, reported = 3;
     const auto verdict = reply[0].integer();
-    if (verdict == gone) return tell_whether_replaced(id, done);
+    if (verdict == gone) return tell_whether_replaced(id, call.deadline, done);
     if (verdict == replayed) {
         end(id, false, [](Result<bool>) {});  // out of the index, and known everywhere
         return done(SessionErrc::replayed);
@@ -157,8 +159,9 @@ void RedisStore::Impl::presented(const SessionId& id, Reply reply, const Complet
 
 /// The session is not there; a login may have ended it a moment ago. GETEX without a change counts as a write: a
 /// replica that is taken for a master refuses it, so that what it has not heard of yet is not taken for ended.
-void RedisStore::Impl::tell_whether_replaced(const SessionId& id, Completion<Session> done) {
+void RedisStore::Impl::tell_whether_replaced(const SessionId& id, redis::SteadyTime deadline, Completion<Session> done) {
     auto call = std::make_shared<redis::FunctionCall>();
+    call->deadline = deadline;
     call->slot = redis::slot_of_tag(id.user_key());
     const std::string mark = "x:" + id.text;
     redis::append_command(call->wire, {"GETEX", mark});
@@ -301,13 +304,15 @@ void RedisStore::end(const SessionId& id, Completion<bool> done) { impl_->end(id
 
 void RedisStore::Impl::confirm(const redis::Call& call, Completion<> done) {
     if (!confirms()) return done(Result<>{});
-    // The call itself has taken next to nothing of the time that there is.
-    const auto patience = std::to_string((shared.deployment.timeout * 9 / 10).count());
+    // Replicas have most of what is left: the answer needs some of it.
+    const auto left = std::chrono::floor<Millis>(call.deadline - steady_clock::now()) * 9 / 10;
+    const auto patience = std::to_string(std::max<std::int64_t>(left.count(), 1));  // 0 would be without end
     const auto replicas = shared.deployment.settings.replicas;
     auto waiting = std::make_shared<redis::FunctionCall>();
     waiting->slot = call.slot;
     waiting->confirming = true;
     waiting->only_over = call.answered_over;
+    waiting->deadline = call.deadline;
     redis::append_command(waiting->wire, {"WAIT", std::to_string(replicas), patience});
     waiting->done = [replicas, done = std::move(done)](Result<Reply> reply) {
         if (!reply) return done(reply.error());

@@ -44,10 +44,10 @@ struct RedisStore::Impl {
                              std::initializer_list<std::string_view> arguments);
     /// Sends it, and listens to the time in the answer, which stands at this place.
     void ask(const FunctionCallPtr& call, std::size_t time_at, Answer done);
-    void presented(const SessionId& id, redis::Reply reply, const Completion<Session>& done);
+    void presented(const PresentCall& call, redis::Reply reply, const Completion<Session>& done);
     /// Where it matters: in a cluster.
     unsigned slot_of(const SessionId& id) const;
-    void tell_whether_replaced(const SessionId& id, Completion<Session> done);
+    void tell_whether_replaced(const SessionId& id, redis::SteadyTime deadline, Completion<Session> done);
     void started(Session session, NewSession request, redis::CallPtr call, redis::Reply reply,
                  Completion<Started> done);
     void end_replaced_elsewhere(Started started, const SessionId& old, Completion<Started> done);

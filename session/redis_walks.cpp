@@ -273,7 +273,7 @@ void RedisStore::Impl::list_some(const std::shared_ptr<Listing>& listing) {
         Page page{.sessions = std::move(listing->sessions), .cursor = {}};
         if (page.sessions.size() >= enough) {
             page.sessions.resize(listing->limit);
-            if (!page.sessions.empty()) page.cursor = page.sessions.back().id.text;
+            if (!page.sessions.empty()) page.cursor = page.sessions.back().id.admin_name();
         }
         return listing->done(std::move(page));
     }
@@ -301,11 +301,11 @@ void RedisStore::Impl::list_some(const std::shared_ptr<Listing>& listing) {
 }
 
 void RedisStore::list(const Selection& selection, std::string cursor, std::size_t limit, Completion<Page> done) {
-    if (!cursor.empty() && !SessionId::parse(cursor))
-        return done(make_error_code(boost::system::errc::invalid_argument));
-    const auto list_ranges = [impl = impl_.get(), cursor, limit, done](Result<std::vector<IdRange>> ranges) {
+    const auto position = SessionId::from_admin_name(cursor);
+    if (!cursor.empty() && !position) return done(make_error_code(boost::system::errc::invalid_argument));
+    const auto list_ranges = [impl = impl_.get(), position, limit, done](Result<std::vector<IdRange>> ranges) {
         if (!ranges) return done(ranges.error());
-        if (!cursor.empty()) ranges = after({cursor}, std::move(*ranges));
+        if (position) ranges = after(*position, std::move(*ranges));
         impl->list_some(
             std::make_shared<Impl::Listing>(Impl::Listing{.ranges = std::move(*ranges), .limit = limit, .done = done}));
     };

@@ -26,6 +26,7 @@ struct Call : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost
     /// Goes over the connection for writes that replicas have to confirm: a WAIT there speaks of those before it.
     bool confirming = false;
     std::uint64_t only_over = 0;  ///< only this connection will do, by its number; 0: any
+    SteadyTime deadline;          ///< not set: session.store_timeout from now; one call of several has what is left
 
     virtual ~Call() = default;
     /// Called once, where somebody waits. The reply is there during the call only. Errors: unavailable.
@@ -33,7 +34,6 @@ struct Call : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost
 
     // What the client keeps of it.
     bool awaited = true;  ///< false: it is finished, though its answer may still come
-    SteadyTime deadline;
     SteadyTime sent_at;
     SteadyTime again_at;              ///< when it is tried again
     std::uint64_t answered_over = 0;  ///< the connection that it was answered over

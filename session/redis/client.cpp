@@ -45,8 +45,10 @@ Client::~Client() {
 }
 
 void Client::call(CallPtr call) {
-    call->deadline = std::chrono::steady_clock::now() + deployment_.timeout;
-    by_deadline_.push_back(*call);
+    if (call->deadline == SteadyTime{}) call->deadline = std::chrono::steady_clock::now() + deployment_.timeout;
+    auto place = by_deadline_.end();
+    while (place != by_deadline_.begin() && std::prev(place)->deadline > call->deadline) --place;
+    by_deadline_.insert(place, *call);
     route(call);
 }
 

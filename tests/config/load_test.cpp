@@ -173,10 +173,14 @@ SCENARIO("the example loads from a file once the files that it names are there",
 
 SCENARIO("who knows how looks into the files, and what he finds is told at their place", "[config][load]") {
     const Folder folder;
-    const auto file = folder.write("rotagate.yaml", text_of_file(source / "config/example.yaml"));
-    folder.write("tls/example.org.crt", "certificate", 0644);
-    folder.write("tls/example.org.key", "key");
-    folder.write("keys/cookie.key", "key");
+    const auto file = folder.write("rotagate.yaml",
+                                   "listen: [{ address: 127.0.0.1:8443, tls: { certificates: [\n"
+                                   "  { cert: a.crt, key: a.key }] } }]\n"
+                                   "session: { cookie: { key_files: [b.key] } }\n"
+                                   "routes: []\n");
+    folder.write("a.crt", "certificate", 0644);
+    folder.write("a.key", "key");
+    folder.write("b.key", "key");
     std::string key_of = "none";
     Inspectors inspectors{.certificate = [](const auto&) { return std::string(); },
                           .private_key =
@@ -187,15 +191,15 @@ SCENARIO("who knows how looks into the files, and what he finds is told at their
                           .authorities = {},
                           .cookie_key = [](const auto& key) { return "is bad; see " + key.string(); },
                           .admin_token = {}};
+    const std::string about_key = "2:23: listen[0].tls.certificates[0].key: 'a.key' is bad; write another";
+    const std::string about_cookie = "3:34: session.cookie.key_files[0]: 'b.key' is bad; see ";
     CHECK(texts(load_file(file, inspectors).errors) ==
-          Lines{file.string() + ":9:45: listen[0].tls.certificates[0].key: 'tls/example.org.key' is bad; write another",
-                file.string() + ":32:17: session.cookie.key_files[0]: 'keys/cookie.key' is bad; see " +
-                    (folder / "keys/cookie.key").string()});
-    CHECK(key_of == folder / "tls/example.org.crt");
+          Lines{file.string() + ":" + about_key, file.string() + ":" + about_cookie + (folder / "b.key").string()});
+    CHECK(key_of == folder / "a.crt");
     inspectors.certificate = [](const auto&) { return std::string("is bad"); };
     CHECK(load_file(file, inspectors).errors.size() == 3);
     CHECK(key_of.empty());
-    folder.write("keys/cookie.key", "key", 0644);
+    folder.write("b.key", "key", 0644);
     CHECK(load_file(file, inspectors).errors.at(2).message.find("every user") != std::string::npos);
 }
 

@@ -82,7 +82,13 @@ void check_app_request(const RequestHead& head, bool trusted) {
     Arena arena;
     const auto cookies = split_cookies(head.fields, "sid", arena);
     const std::string_view host = head.authority.empty() ? "app" : head.authority;
-    const RequestRules rules{route, peer, &identity, cookies.others, host, "request"};
+    const RequestRules rules{.route = route,
+                             .peer = peer,
+                             .origin = client_origin(head, peer, {}),
+                             .identity = &identity,
+                             .cookies = cookies.others,
+                             .host = host,
+                             .request_id = "request"};
     Fields fields;
     app_request_fields(head, rules, arena, fields);
     if (fields.size() > 200) return;

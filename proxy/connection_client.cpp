@@ -1,0 +1,112 @@
+// A connection as the pipeline's Client: the request's body, and the answer. connection.cpp has the rest of it.
+#include <charconv>
+
+#include <boost/system/errc.hpp>
+
+#include "proxy/connection.hpp"
+#include "proxy/http1.hpp"
+
+namespace rotagate::proxy {
+
+BodyPiece Connection::limited(BodyPiece piece) {
+    body_bytes_ += piece.data.size();
+    if (exchange_) exchange_->record.bytes_in = body_bytes_;
+    const std::uint64_t limit = exchange_ ? exchange_->site->config.limits.body_bytes : 0;
+    if (limit > 0 && body_bytes_ > limit) piece.error = make_error_code(boost::system::errc::message_size);
+    return piece;
+}
+
+BodyPiece Connection::take_body() { return limited(body_->take()); }
+
+Task<BodyPiece> Connection::next_body() {
+    // The head's fields are views into the input: the body goes into another block.
+    if (!head_) head_ = stream_->detach_input(Buffer::client_size);
+    wait_until(exchange_->site->config.limits.idle_timeout);
+    BodyPiece piece = co_await body_->next();
+    deadline_.disarm();
+    if (std::exchange(timed_out_, false) && piece.error) piece.error = asio::error::timed_out;
+    co_return limited(piece);
+}
+
+void Connection::stop_body() {
+    keep_alive_ = false;
+    stream_->interrupt();
+}
+
+bool Connection::send_informational(const AnswerHead& head) {
+    if (exchange_->request.minor_version == 0) return true;  // RFC 9110 section 15.2
+    std::string& text = loop_.scratch;
+    http1::write_response_head(text, head.status, head.reason, head.fields);
+    const bool sent = stream_->send({text});
+    text.clear();
+    return sent;
+}
+
+/// Adds the fields that tell the end of the body and of the connection.
+void Connection::frame(AnswerHead& head) {
+    const bool http10 = exchange_->request.minor_version == 0;
+    chunked_ = head.has_body && !head.content_length && !http10;
+    if (head.has_body && !head.content_length && http10) keep_alive_ = false;
+    if (!body_ || !body_->ended()) keep_alive_ = false;  // the answer came before the request's end
+    if (loop_.draining()) keep_alive_ = false;
+    if (chunked_) {
+        head.fields.push_back({"Transfer-Encoding", "chunked"});
+    } else if (head.content_length && !find(head.fields, Known::content_length)) {
+        const auto end = std::to_chars(length_text_, length_text_ + sizeof length_text_, *head.content_length).ptr;
+        head.fields.push_back({"Content-Length", {length_text_, static_cast<std::size_t>(end - length_text_)}});
+    }
+    if (!find(head.fields, Known::date)) head.fields.push_back({"Date", loop_.http_date()});
+    if (!keep_alive_) {
+        head.fields.push_back({"Connection", "close"});
+    } else if (http10) {
+        head.fields.push_back({"Connection", "keep-alive"});
+    }
+}
+
+bool Connection::send_head(AnswerHead& head, std::string_view first, bool last) {
+    frame(head);
+    exchange_->head_sent = true;
+    std::string& text = loop_.scratch;
+    http1::write_response_head(text, head.status, head.reason, head.fields);
+    std::string_view tail;
+    if (chunked_) {
+        if (!first.empty()) {
+            ChunkSizeLine line;
+            text += chunk_size_line(first.size(), line);
+            tail = "\r\n";
+        }
+        if (last) tail = first.empty() ? "0\r\n\r\n" : "\r\n0\r\n\r\n";
+    }
+    const bool sent = stream_->send({text, first, tail});
+    text.clear();
+    exchange_->record.bytes_out += first.size();
+    return sent;
+}
+
+bool Connection::send_body(std::string_view data, bool last) {
+    ChunkSizeLine line;
+    std::string_view lead, tail;
+    if (chunked_) {
+        if (!data.empty()) {
+            lead = chunk_size_line(data.size(), line);
+            tail = "\r\n";
+        }
+        if (last) tail = data.empty() ? "0\r\n\r\n" : "\r\n0\r\n\r\n";
+    }
+    exchange_->record.bytes_out += data.size();
+    return stream_->send({lead, data, tail});
+}
+
+Task<error_code> Connection::flush() {
+    loop_.deadlines.arm(writing_, loop_.site->config.limits.idle_timeout);
+    const error_code ec = co_await stream_->flush();
+    writing_.disarm();
+    co_return ec;
+}
+
+void Connection::cut() {
+    keep_alive_ = false;
+    stream_->close();
+}
+
+}  // namespace rotagate::proxy
