@@ -159,7 +159,8 @@ void RedisStore::Impl::presented(const PresentCall& call, Reply reply, const Com
 
 /// The session is not there; a login may have ended it a moment ago. GETEX without a change counts as a write: a
 /// replica that is taken for a master refuses it, so that what it has not heard of yet is not taken for ended.
-void RedisStore::Impl::tell_whether_replaced(const SessionId& id, redis::SteadyTime deadline, Completion<Session> done) {
+void RedisStore::Impl::tell_whether_replaced(const SessionId& id, redis::SteadyTime deadline,
+                                             Completion<Session> done) {
     auto call = std::make_shared<redis::FunctionCall>();
     call->deadline = deadline;
     call->slot = redis::slot_of_tag(id.user_key());

@@ -105,6 +105,7 @@ void RedisStore::Impl::finish(const std::shared_ptr<Walk>& walk) {
     if (!walk->confirming || walk->wrote.empty()) return walk->done(Result<>{});
     const CallPtr call = walk->wrote.begin()->second;
     walk->wrote.erase(walk->wrote.begin());
+    call->deadline = steady_clock::now() + shared.deployment.timeout;  // its own may be long over
     confirm(*call, [this, walk](Result<> confirmed) {
         walk->failed |= !confirmed;
         finish(walk);

@@ -94,7 +94,8 @@ private:
     std::optional<Subscription> promotions_;  ///< of sentinels
     SteadyTime next_promotions_{};
     asio::steady_timer ticker_;
-    const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  ///< for a tick that is on its way when this goes
+    const std::shared_ptr<bool> alive_ =
+        std::make_shared<bool>(true);  ///< for a tick that is on its way when this goes
 };
 
 }  // namespace rotagate::session::redis

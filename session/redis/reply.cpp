@@ -29,7 +29,8 @@ void* create_string(const redisReadTask* task, char* text, std::size_t size) {
     std::string& texts = static_cast<ReplyParts*>(task->privdata)->texts;
     const std::size_t begin = texts.size();
     texts.append(text, size);
-    return put(task, {.type = task->type == REDIS_REPLY_ERROR ? Type::error : Type::text, .begin = begin, .count = size});
+    return put(task,
+               {.type = task->type == REDIS_REPLY_ERROR ? Type::error : Type::text, .begin = begin, .count = size});
 }
 
 void* create_array(const redisReadTask* task, int count) {

@@ -56,7 +56,8 @@ public:
 
     void feed(std::string_view bytes);
     enum class State { reply, incomplete, broken };
-    /// @return whether reply() is the next one now; broken: what came is not Redis' protocol, and nothing more will come
+    /// @return whether reply() is the next one now; broken: what came is not Redis' protocol, and nothing more will
+    /// come
     State next();
     /// There until next() is called again.
     Reply reply() const { return {parts_, 0}; }
