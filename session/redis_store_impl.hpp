@@ -5,7 +5,8 @@
 #include "session/redis/slots.hpp"
 #include "session/redis_store.hpp"
 
-/// Inside of the Redis store: redis_store.cpp has what requests ask for, redis_walks.cpp what operators do.
+/// Inside of the Redis store: redis_store.cpp has what every request asks for, redis_logins.cpp how sessions begin and
+/// end, redis_walks.cpp and redis_listing.cpp what operators do.
 namespace rotagate::session {
 
 /// The keys of one session.
@@ -23,6 +24,9 @@ struct IndexKeys {
     explicit IndexKeys(unsigned slot);
     std::string index, due, users;
 };
+
+/// An argument of a script that is yes or no.
+inline std::string_view flag(bool value) { return value ? "1" : "0"; }
 
 /// A range of ids in the index of one slot, in the words of ZRANGEBYLEX.
 struct IdRange {
@@ -82,5 +86,24 @@ struct RedisStore::Impl {
     bool sweeping = false, listening = false;
     std::optional<redis::Subscription> endings;
 };
+
+/// A pass over ranges of the index, some calls at a time. A range that is longer than one call goes on until its end.
+struct RedisStore::Impl::Walk {
+    std::vector<IdRange> ranges;
+    const redis::Script* script;
+    std::string limit;  ///< ids in one call; empty: the script takes no range
+    bool confirming = false;
+    /// Takes an answer. @return whether the rest of the range is wanted too
+    std::function<bool(const IdRange&, redis::Reply)> take;
+    std::function<void(Result<>)> done;
+
+    std::size_t next = 0, open = 0;
+    bool failed = false, finished = false;
+    /// The connections that wrote, each with a call that did.
+    std::map<std::uint64_t, redis::CallPtr> wrote;
+};
+
+/// Calls of one walk that are under way.
+inline constexpr std::size_t redis_calls_at_once = 64;
 
 }  // namespace rotagate::session

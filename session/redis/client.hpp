@@ -14,6 +14,12 @@
 
 namespace rotagate::session::redis {
 
+/// A call for whose answer nobody waits but the client itself.
+struct Sign final : Call {
+    Sign() { awaited = false; }
+    void finish(Result<Reply>) override {}
+};
+
 /// What all clients of a process share.
 struct Deployment {
     const config::Redis& settings;

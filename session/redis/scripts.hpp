@@ -27,7 +27,7 @@ struct Script {
 };
 
 /// All scripts of the store, with the settings written into them. What each takes and returns stands at its head in
-/// scripts.cpp; README.md tells the keys.
+/// script_blocks.hpp; README.md tells the keys.
 struct Scripts {
     /// @param clock  Lua that leaves the store's time in `now`, in milliseconds since 1970; tests have one of their own
     explicit Scripts(const config::Session& settings, std::string_view clock = server_clock);

@@ -1,0 +1,142 @@
+// How sessions begin and end in Redis, and how replicas confirm it.
+#include <spdlog/spdlog.h>
+
+#include "session/redis/command.hpp"
+#include "session/redis_store_impl.hpp"
+
+namespace rotagate::session {
+
+using redis::CallPtr;
+using redis::Reply;
+
+namespace {
+
+using std::chrono::steady_clock;
+
+/// A result's constructor would rather have an error code as a bool than as an error.
+Result<bool> failed_bool(const boost::system::error_code& why) { return {boost::system::in_place_error, why}; }
+
+/// The part of a script's answer that is a list, from `first` on.
+std::vector<SessionId> ids_from(Reply reply, std::size_t first) {
+    std::vector<SessionId> ids;
+    for (std::size_t i = first; i < reply.size(); ++i) ids.push_back({std::string(reply[i].text())});
+    return ids;
+}
+
+}  // namespace
+
+// ---- logins ---------------------------------------------------------------------------------------------------------
+
+void RedisStore::start(NewSession request, Completion<Started> done) {
+    if (!request.user.valid()) return done(SessionErrc::user_invalid);
+    if (request.data && !valid_data(*request.data)) return done(SessionErrc::data_invalid);
+    Session session{.id = SessionId::create(request.user), .permanent = request.permanent, .client = request.client};
+    if (request.data) session.data = std::make_shared<const std::string>(*request.data);
+    const RedisKeys keys(session.id);
+    const redis::Script& script = impl_->shared.scripts.start;
+    const std::string limit = std::to_string(impl_->shared.settings.max_sessions_per_user);
+    const std::string_view data = request.data ? std::string_view(*request.data) : std::string_view();
+    const auto old = request.replaces ? std::make_optional<RedisKeys>(*request.replaces) : std::nullopt;
+    Impl::FunctionCallPtr call;
+    if (old && (old->slot == keys.slot || impl_->shared.deployment.settings.kind != config::Redis::Kind::cluster)) {
+        call = impl_->call_for(keys.slot, script,
+                               {keys.session, keys.index, keys.due, keys.users, old->session, old->index, old->due,
+                                old->users, old->replaced_mark},
+                               {session.id.text, flag(request.permanent), request.client,
+                                flag(request.data.has_value()), data, limit, request.replaces->text});
+    } else {
+        call = impl_->call_for(keys.slot, script, {keys.session, keys.index, keys.due, keys.users},
+                               {session.id.text, flag(request.permanent), request.client,
+                                flag(request.data.has_value()), data, limit, ""});
+    }
+    call->confirming = impl_->confirms();
+    impl_->ask(call, 0,
+               [impl = impl_.get(), call = std::weak_ptr(call), session = std::move(session),
+                request = std::move(request), done = std::move(done)](Result<Reply> reply) mutable {
+                   if (!reply) return done(reply.error());
+                   impl->started(std::move(session), std::move(request), call.lock(), *reply, std::move(done));
+               });
+}
+
+void RedisStore::Impl::started(Session session, NewSession request, CallPtr call, Reply reply,
+                               Completion<Started> done) {
+    session.created = session.last_seen = Millis{reply[1].integer()};
+    session.expires = Millis{reply[2].integer()};
+    Started result{.session = std::move(session), .replaced = reply[3].integer() == 1, .displaced = ids_from(reply, 4)};
+    const auto now = steady_clock::now();
+    for (const SessionId& id : result.displaced) shared.ended.add(id.text, now);
+    if (request.replaces) shared.ended.add(request.replaces->text, now);
+    const bool elsewhere = request.replaces && shared.deployment.settings.kind == config::Redis::Kind::cluster &&
+                           redis::slot_of_tag(request.replaces->user_key()) != call->slot;
+    confirm(*call, [this, result = std::move(result), old = request.replaces, elsewhere,
+                    done = std::move(done)](Result<> confirmed) mutable {
+        if (!confirmed) {
+            end(result.session.id, false, [](Result<bool>) {});  // nobody will have its cookie
+            return done(confirmed.error());
+        }
+        if (elsewhere) return end_replaced_elsewhere(std::move(result), *old, std::move(done));
+        done(std::move(result));
+    });
+}
+
+/// In a cluster, the session of another user is on another server: its end is a step of its own.
+void RedisStore::Impl::end_replaced_elsewhere(Started started, const SessionId& old, Completion<Started> done) {
+    end(old, true, [this, started = std::move(started), done = std::move(done)](Result<bool> ended) mutable {
+        if (!ended) {
+            end(started.session.id, false, [](Result<bool>) {});
+            return done(ended.error());
+        }
+        started.replaced = *ended;
+        done(std::move(started));
+    });
+}
+
+// ---- endings --------------------------------------------------------------------------------------------------------
+
+RedisStore::Impl::FunctionCallPtr RedisStore::Impl::end_call(const SessionId& id, bool mark_replaced) {
+    const RedisKeys keys(id);
+    const redis::Script& script = shared.scripts.end;
+    if (!mark_replaced) return call_for(keys.slot, script, {keys.session, keys.index, keys.due, keys.users}, {id.text});
+    return call_for(keys.slot, script, {keys.session, keys.index, keys.due, keys.users, keys.replaced_mark}, {id.text});
+}
+
+void RedisStore::Impl::end(const SessionId& id, bool mark_replaced, Completion<bool> done) {
+    const auto call = end_call(id, mark_replaced);
+    call->confirming = confirms();
+    ask(call, 0, [this, call = std::weak_ptr(call), id, done = std::move(done)](Result<Reply> reply) {
+        if (!reply) return done(failed_bool(reply.error()));
+        shared.ended.add(id.text, steady_clock::now());
+        const bool there = (*reply)[1].integer() == 1;
+        confirm(*call.lock(), [there, done](Result<> confirmed) {
+            done(confirmed ? Result<bool>{there} : failed_bool(confirmed.error()));
+        });
+    });
+}
+
+void RedisStore::end(const SessionId& id, Completion<bool> done) { impl_->end(id, false, std::move(done)); }
+
+void RedisStore::Impl::confirm(const redis::Call& call, Completion<> done) {
+    if (!confirms()) return done(Result<>{});
+    // Replicas have most of what is left: the answer needs some of it.
+    const auto left = std::chrono::floor<Millis>(call.deadline - steady_clock::now()) * 9 / 10;
+    const auto patience = std::to_string(std::max<std::int64_t>(left.count(), 1));  // 0 would be without end
+    const auto replicas = shared.deployment.settings.replicas;
+    auto waiting = std::make_shared<redis::FunctionCall>();
+    waiting->slot = call.slot;
+    waiting->confirming = true;
+    waiting->only_over = call.answered_over;
+    waiting->deadline = call.deadline;
+    redis::append_command(waiting->wire, {"WAIT", std::to_string(replicas), patience});
+    waiting->done = [replicas, done = std::move(done)](Result<Reply> reply) {
+        if (!reply) return done(reply.error());
+        if (reply->integer() >= replicas) return done(Result<>{});
+        spdlog::error(
+            "redis.unconfirmed replicas={} wanted={} cure=\"look at the replicas: logins and revocations wait for "
+            "session.redis.replicas of them\"",
+            reply->integer(), replicas);
+        done(SessionErrc::unavailable);
+    };
+    client.call(std::move(waiting));
+}
+
+}  // namespace rotagate::session
