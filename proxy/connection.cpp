@@ -20,6 +20,8 @@ constexpr std::chrono::milliseconds drain_grace = 1s;
 // After an answer that leaves part of the request unread: how much of it, and for how long, is read into nothing so
 // that the answer is not lost to a reset (RFC 9112 section 9.6).
 constexpr auto linger_time = 5s;
+// What takes no longer than this to relay may end after its session has.
+constexpr std::chrono::milliseconds long_answer = 500ms;
 // How often the store is asked whether the session of an answer that goes on is still there.
 constexpr std::chrono::milliseconds ask_again_every = 9s;
 constexpr std::size_t linger_bytes = 16 * config::MiB;
@@ -79,7 +81,7 @@ void Connection::drain() {
     if (phase_ == Phase::idle) wait_until(drain_grace);
 }
 
-void Connection::each_second() {
+void Connection::look_after() {
     if (!exchange_ || !exchange_->app) return;
     Exchange& x = *exchange_;
     const bool ended = x.session && x.head_sent && session_ended(x);
@@ -93,7 +95,7 @@ void Connection::each_second() {
 /// asked too, since word of one may be lost.
 bool Connection::session_ended(Exchange& x) {
     const auto now = loop_.deadlines.now();
-    if (now - x.relaying_since < 1s) return false;
+    if (now - x.relaying_since < long_answer) return false;
     if (now - std::max(x.relaying_since, x.asked_at) >= ask_again_every) {
         x.asked_at = now;
         loop_.store.check(x.session->id, [](const session::Result<>&) {});  // known_ended() knows the answer

@@ -24,8 +24,9 @@ public:
     Task<> run();
     /// The gateway is going down: end soon if there is no request.
     void drain();
-    /// Cuts a long answer whose session has ended, and lets the app stop when the client has left.
-    void each_second();
+    /// A few times a second: cuts a long answer whose session has ended, and lets the app stop when the client has
+    /// left.
+    void look_after();
 
     BodyPiece take_body() override;
     Task<BodyPiece> next_body() override;

@@ -15,7 +15,9 @@ namespace rotagate::proxy {
 namespace {
 
 using ReusePort = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
-constexpr unsigned ticks_per_second = std::chrono::seconds(1) / Deadlines::tick_length;
+// The answers of a session that has ended are cut within a second: half of it for short ones, this, and word of the
+// end.
+constexpr unsigned ticks_between_looks = std::chrono::milliseconds(250) / Deadlines::tick_length;
 
 std::shared_ptr<Site> make_site(const config::Config& settings,
                                 const std::vector<std::unique_ptr<UpstreamPool>>& pools) {
@@ -111,7 +113,7 @@ Task<> EventLoop::accept(Listening& listening) {
 
 void EventLoop::tick() {
     deadlines.tick(std::chrono::steady_clock::now());
-    if (++ticks_ % ticks_per_second == 0) each_second();
+    if (++ticks_ % ticks_between_looks == 0) look_after_connections();
     if (draining_ && connections_->empty()) return context.stop();
     ticker_.expires_after(Deadlines::tick_length);
     ticker_.async_wait([this](error_code ec) {
@@ -119,8 +121,8 @@ void EventLoop::tick() {
     });
 }
 
-void EventLoop::each_second() {
-    for (auto at = connections_->begin(); at != connections_->end();) (at++)->each_second();
+void EventLoop::look_after_connections() {
+    for (auto at = connections_->begin(); at != connections_->end();) (at++)->look_after();
 }
 
 void EventLoop::drain() {

@@ -76,7 +76,7 @@ private:
 
     Task<> accept(Listening& listening);
     void tick();
-    void each_second();
+    void look_after_connections();
     void stop_if_drained();
 
     std::vector<std::unique_ptr<UpstreamPool>> pools_;

@@ -239,7 +239,7 @@ def stream(fleet):
         yield opened
 
 
-CUT_WITHIN = 1 + 0.5 * SCALE  # seconds: one as promised, and what a busy machine takes
+CUT_WITHIN = 1 + 2 * SCALE  # seconds: one as promised, and what a busy machine takes
 
 
 def test_an_open_answer_is_cut_when_its_session_ends_on_another_gateway(fleet, stream):
@@ -276,7 +276,7 @@ def test_an_open_answer_is_cut_even_if_nobody_says_so(fleet, server, stream):
     """A message may be lost: the gateways look again, at least every ten seconds. Nobody hears of this end at all."""
     hers, his = (stream(fleet.browser_at(fleet.a, user)) for user in ("alice", "bob"))
     server.redis.delete(*server.keys(session_prefix("alice")))
-    print("cut after", cut_after([hers], [time.monotonic()], 10 + 0.5 * SCALE))
+    print("cut after", cut_after([hers], [time.monotonic()], 10 + 2 * SCALE))
     assert not his.is_cut()
     fleet.a.revoke("user=bob")
     cut_after([his], [time.monotonic()], CUT_WITHIN)

@@ -13,7 +13,7 @@ EVERYTHING = "~* &* +@all"
 
 
 def with_store(url: str, **redis) -> dict:
-    return {"store": url, "store_timeout": f"{int(250 * SCALE)}ms"} | ({"redis": redis} if redis else {})
+    return {"store": url, "store_timeout": f"{int(500 * SCALE)}ms"} | ({"redis": redis} if redis else {})
 
 
 def is_used(site) -> None:

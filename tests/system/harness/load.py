@@ -8,7 +8,7 @@ from harness.browser import Browser, app_saw, set_cookies
 from harness.deadlines import PATIENCE, SCALE, poll
 
 PAUSE = 0.01   # seconds between two requests of one browser
-MARGIN = 0.5 * SCALE  # of an answer that has a deadline
+MARGIN = 1.5 * SCALE  # of an answer that has a deadline
 
 
 @dataclass
