@@ -63,7 +63,7 @@ void RedisStore::Impl::visited(const std::shared_ptr<Walk>& walk, IdRange range,
         walk->failed = true;
     } else {
         expired((*reply)[1]);
-        walk->wrote.try_emplace(call->answered_over, call);
+        if (walk->confirming) walk->wrote.try_emplace(call->answered_over, call);
         const bool more = walk->take(range, *reply);
         const std::string_view last = walk->limit.empty() ? std::string_view() : (*reply)[2].text();
         if (!last.empty() && more) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include <boost/intrusive/list.hpp>
 
@@ -43,7 +44,8 @@ using CallPtr = std::shared_ptr<Call>;
 /// A call that ends in a function.
 struct FunctionCall final : Call {
     std::function<void(Result<Reply>)> done;
-    void finish(Result<Reply> reply) override { done(reply); }
+    // What the function holds may hold the call.
+    void finish(Result<Reply> reply) override { std::exchange(done, nullptr)(reply); }
 };
 
 }  // namespace rotagate::session::redis
