@@ -58,7 +58,7 @@ void RedisStore::start(NewSession request, Completion<Started> done) {
                });
 }
 
-void RedisStore::Impl::started(Session session, NewSession request, CallPtr call, Reply reply,
+void RedisStore::Impl::started(Session session, NewSession request, const CallPtr& call, Reply reply,
                                Completion<Started> done) {
     session.created = session.last_seen = Millis{reply[1].integer()};
     session.expires = Millis{reply[2].integer()};
@@ -136,7 +136,7 @@ void RedisStore::Impl::confirm(const redis::Call& call, Completion<> done) {
             reply->integer(), replicas);
         done(SessionErrc::unavailable);
     };
-    client.call(std::move(waiting));
+    client.call(waiting);
 }
 
 }  // namespace rotagate::session

@@ -118,7 +118,7 @@ void RedisStore::present(const SessionCookie& cookie, Presentation wanted, Compl
     const auto end = std::to_chars(minted, minted + sizeof minted, cookie.minted.count()).ptr;
     call->script->append_session_call(call->wire, cookie.id.text,
                                       {{minted, static_cast<std::size_t>(end - minted)}, flag(wanted.renew)});
-    impl.client.call(std::move(call));
+    impl.client.call(call);
 }
 
 void RedisStore::Impl::presented(const PresentCall& call, Reply reply, const Completion<Session>& done) {
@@ -156,7 +156,7 @@ void RedisStore::Impl::tell_whether_replaced(const SessionId& id, redis::SteadyT
         const bool marked = Millis{reply->integer()} > clock.at(steady_clock::now());  // until when
         done(marked ? SessionErrc::replaced : SessionErrc::unknown);
     };
-    client.call(std::move(call));
+    client.call(call);
 }
 
 /// A script that tells only whether the session is there.
@@ -195,7 +195,7 @@ void RedisStore::ping(Completion<> done) {
     auto call = std::make_shared<redis::FunctionCall>();
     call->wire = redis::command({"PING"});
     call->done = [done = std::move(done)](Result<Reply> reply) { done(reply ? Result<>{} : Result<>{reply.error()}); };
-    impl_->client.call(std::move(call));
+    impl_->client.call(call);
 }
 
 }  // namespace rotagate::session

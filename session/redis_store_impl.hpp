@@ -52,7 +52,7 @@ struct RedisStore::Impl {
     /// Where it matters: in a cluster.
     unsigned slot_of(const SessionId& id) const;
     void tell_whether_replaced(const SessionId& id, redis::SteadyTime deadline, Completion<Session> done);
-    void started(Session session, NewSession request, redis::CallPtr call, redis::Reply reply,
+    void started(Session session, NewSession request, const redis::CallPtr& call, redis::Reply reply,
                  Completion<Started> done);
     void end_replaced_elsewhere(Started started, const SessionId& old, Completion<Started> done);
     FunctionCallPtr end_call(const SessionId& id, bool mark_replaced);
@@ -66,7 +66,7 @@ struct RedisStore::Impl {
     // What operators do.
     struct Walk;
     struct Listing;
-    void walk(std::shared_ptr<Walk> walk);
+    void walk(const std::shared_ptr<Walk>& walk);
     void visit(const std::shared_ptr<Walk>& walk, IdRange range);
     void visited(const std::shared_ptr<Walk>& walk, IdRange range, const redis::CallPtr& call,
                  Result<redis::Reply> reply);

@@ -36,7 +36,7 @@ std::vector<IdRange> all_slots(const IdRange& range = {}) {
 
 }  // namespace
 
-void RedisStore::Impl::walk(std::shared_ptr<Walk> walk) {
+void RedisStore::Impl::walk(const std::shared_ptr<Walk>& walk) {
     while (walk->open < redis_calls_at_once && walk->next < walk->ranges.size() && !walk->failed)
         visit(walk, walk->ranges[walk->next++]);
     if (walk->open == 0 && !std::exchange(walk->finished, true)) finish(walk);

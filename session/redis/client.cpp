@@ -34,7 +34,7 @@ Client::~Client() {
     }
 }
 
-void Client::call(CallPtr call) {
+void Client::call(const CallPtr& call) {
     if (call->deadline == SteadyTime{}) call->deadline = std::chrono::steady_clock::now() + deployment_.timeout;
     auto place = by_deadline_.end();
     while (place != by_deadline_.begin() && std::prev(place)->deadline > call->deadline) --place;
@@ -143,7 +143,7 @@ void Client::connect(const config::Address& server, Line& line, bool confirming)
     greeting.push_back({.command = command({"CLIENT", "SETNAME", confirming ? "rotagate-confirming" : "rotagate"}),
                         .answer = Greeting::Answer::any});
     line.connection = std::make_shared<Connection>(loop_, deployment_.tls, server, owner());
-    line.connection->open(std::move(greeting));
+    line.connection->open(greeting);
 }
 
 Client::Line* Client::line_of(const Connection& connection) {

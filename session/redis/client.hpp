@@ -38,7 +38,7 @@ public:
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
 
-    void call(CallPtr call);
+    void call(const CallPtr& call);
     /// Where subscriptions go; null: not known.
     const config::Address* any_server() const { return topology_.any(); }
     /// The commands that let us in.

@@ -21,8 +21,8 @@ std::uint64_t next_number() {
 Connection::Connection(asio::io_context& loop, asio::ssl::context* tls, config::Address server, Owner& owner)
     : loop_(loop), wire_(make_wire(loop, tls)), server_(std::move(server)), owner_(&owner), number_(next_number()) {}
 
-void Connection::open(std::vector<Greeting> greeting) {
-    for (Greeting& part : greeting) {
+void Connection::open(const std::vector<Greeting>& greeting) {
+    for (const Greeting& part : greeting) {
         out_ += part.command;
         greeting_.push_back(part.answer);
     }

@@ -39,7 +39,7 @@ public:
 
     Connection(asio::io_context& loop, asio::ssl::context* tls, config::Address server, Owner& owner);
     /// @param greeting  once it is answered, the connection is ready
-    void open(std::vector<Greeting> greeting);
+    void open(const std::vector<Greeting>& greeting);
     /// Only where it is ready.
     void send(const CallPtr& call);
     /// A command whose answer does not matter, ahead of the next call.

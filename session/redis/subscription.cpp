@@ -18,7 +18,7 @@ Subscription::Subscription(asio::io_context& loop, asio::ssl::context* tls, cons
     : on_message_(std::move(on_message)),
       connection_(std::make_shared<Connection>(loop, tls, server, static_cast<Connection::Owner&>(*this))) {
     greeting.push_back({.command = command({"SUBSCRIBE", channel})});
-    connection_->open(std::move(greeting));
+    connection_->open(greeting);
 }
 
 Subscription::~Subscription() { connection_->close(); }

@@ -25,6 +25,7 @@ RedisServer::RedisServer() {
         "redis-server", "--port",    "0", "--unixsocket", socket, "--dir", folder, "--save", "", "--appendonly",
         "no",           "--logfile", log};
     std::vector<char*> arguments;
+    arguments.reserve(words.size() + 1);
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
     if (posix_spawnp(&process_, "redis-server", nullptr, nullptr, arguments.data(), environ) != 0)
@@ -53,9 +54,9 @@ std::string RedisServer::run(std::initializer_list<std::string_view> command) {
     auto* const reply = static_cast<redisReply*>(
         redisCommandArgv(connection_.get(), static_cast<int>(words.size()), words.data(), sizes.data()));
     if (!reply) throw std::runtime_error(connection_->errstr);
-    const std::string text = reply->type == REDIS_REPLY_INTEGER ? std::to_string(reply->integer)
-                             : reply->str                       ? std::string(reply->str, reply->len)
-                                                                : std::string();
+    std::string text = reply->type == REDIS_REPLY_INTEGER ? std::to_string(reply->integer)
+                       : reply->str                       ? std::string(reply->str, reply->len)
+                                                          : std::string();
     const bool failed = reply->type == REDIS_REPLY_ERROR;
     freeReplyObject(reply);
     if (failed) throw std::runtime_error(text);
