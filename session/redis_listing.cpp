@@ -1,7 +1,5 @@
 // Pages of sessions, and word of those that end elsewhere.
 #include <algorithm>
-#include <array>
-#include <charconv>
 
 #include <spdlog/spdlog.h>
 
@@ -46,13 +44,10 @@ std::vector<IdRange> after(const SessionId& cursor, std::vector<IdRange> ranges)
 
 /// Reads what listings tell of a session out of its state and the client's address.
 Session listed(const config::Session& settings, Reply id, Reply state, Reply client) {
-    std::array<std::int64_t, 8> numbers{};  // created, permanent, expires, seen, seen at, ...: see script_blocks.hpp
-    std::string_view rest = state.text();
-    for (std::int64_t& number : numbers) {
-        const auto end = std::from_chars(rest.data(), rest.data() + rest.size(), number).ptr;
-        rest.remove_prefix(std::min(static_cast<std::size_t>(end - rest.data()) + 1, rest.size()));
-    }
-    const auto& [created, permanent, expires, seen, seen_at, mark, mark_at, floor] = numbers;
+    std::string_view numbers = state.text();
+    const auto created = next_number(numbers), permanent = next_number(numbers), expires = next_number(numbers);
+    next_number(numbers);  // the mint time that was seen
+    const auto seen_at = next_number(numbers);
     const auto lifetime = (permanent == 1 ? settings.permanent_timeout : settings.idle_timeout).count();
     const bool capped = settings.absolute_timeout.count() > 0 && expires >= settings.absolute_timeout.count();
     // The latest request renewed the expiry, but for the step that is spared; or that is at its end, and `seen` has to

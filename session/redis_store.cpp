@@ -58,8 +58,8 @@ RedisStore::Impl::FunctionCallPtr RedisStore::Impl::call_for(unsigned slot, cons
 }
 
 void RedisStore::Impl::ask(const FunctionCallPtr& call, std::size_t time_at, Answer done) {
-    call->done = [this, time_at, done = std::move(done)](Result<Reply> reply) {
-        if (reply) clock.hear(Millis{(*reply)[time_at].integer()}, steady_clock::now());
+    call->done = [this, asked = call.get(), time_at, done = std::move(done)](Result<Reply> reply) {
+        if (reply) clock.hear(Millis{(*reply)[time_at].integer()}, asked->answered_at);
         done(reply);
     };
     client.call(call);
@@ -89,7 +89,7 @@ struct RedisStore::Impl::PresentCall final : redis::Call {
     void finish(Result<Reply> reply) override {
         const Completion<Session> asked = std::move(done);
         if (!reply) return asked(reply.error());  // the answer may still come: this cannot be used again
-        store.clock.hear(Millis{(*reply)[1].integer()}, steady_clock::now());
+        store.clock.hear(Millis{(*reply)[1].integer()}, answered_at);
         store.presented(*this, *reply, asked);
         constexpr std::size_t enough = 256;
         if (store.spare.size() < enough)
@@ -130,15 +130,17 @@ void RedisStore::Impl::presented(const PresentCall& call, Reply reply, const Com
         end(id, false, [](Result<bool>) {});  // out of the index, and known everywhere
         return done(SessionErrc::replayed);
     }
+    std::string_view state = reply[2].text();
+    const auto created = next_number(state), permanent = next_number(state), expires = next_number(state);
     Session session{.id = id,
-                    .created = Millis{reply[2].integer()},
-                    .expires = Millis{reply[3].integer()},
+                    .created = Millis{created},
+                    .expires = Millis{created + expires},
                     .last_seen = Millis{reply[1].integer()},
-                    .permanent = reply[4].integer() == 1,
+                    .permanent = permanent == 1,
                     .data = nullptr,
                     .client = {},
                     .replay_reported = verdict == reported};
-    if (!reply[5].is_nil()) session.data = std::make_shared<const std::string>(reply[5].text());
+    if (!reply[3].is_nil()) session.data = std::make_shared<const std::string>(reply[3].text());
     done(std::move(session));
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <charconv>
 #include <map>
 
 #include "session/redis/slots.hpp"
@@ -24,6 +26,14 @@ struct IndexKeys {
     explicit IndexKeys(unsigned slot);
     std::string index, due, users;
 };
+
+/// The next of the numbers in a session's `state` (see redis/script_blocks.hpp), which is taken from the text.
+inline std::int64_t next_number(std::string_view& state) {
+    std::int64_t number = 0;
+    const auto end = std::from_chars(state.data(), state.data() + state.size(), number).ptr;
+    state.remove_prefix(std::min(static_cast<std::size_t>(end - state.data()) + 1, state.size()));
+    return number;
+}
 
 /// An argument of a script that is yes or no.
 inline std::string_view flag(bool value) { return value ? "1" : "0"; }

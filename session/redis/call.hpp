@@ -37,6 +37,7 @@ struct Call : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost
     bool awaited = true;  ///< false: it is finished, though its answer may still come
     SteadyTime sent_at;
     SteadyTime again_at;              ///< when it is tried again
+    SteadyTime answered_at;           ///< when its answer arrived
     std::uint64_t answered_over = 0;  ///< the connection that it was answered over
 };
 using CallPtr = std::shared_ptr<Call>;

@@ -69,6 +69,7 @@ void Client::on_answer(Connection& connection, const CallPtr& call, Reply reply)
     if (reply.is_error()) return on_error(connection, call, reply.text());
     if (!std::exchange(call->awaited, false)) return;
     call->unlink();
+    call->answered_at = connection.heard_at();
     call->answered_over = connection.number();
     call->finish(reply);
 }

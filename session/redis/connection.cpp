@@ -81,15 +81,15 @@ std::vector<CallPtr> Connection::close() {
 
 void Connection::flush() {
     if (!wire_ || flushing_ || out_.empty()) return;
-    flushing_ = true;
     std::swap(out_, writing_);
-    wire_->write(writing_, [this](error_code ec, std::size_t) {
+    flushing_ = !wire_->write(writing_, [this](error_code ec, std::size_t) {
         const auto self = shared_from_this();
         flushing_ = false;
         writing_.clear();
         if (ec) return lose(ec.message());
         flush();
     });
+    if (!flushing_) writing_.clear();
 }
 
 void Connection::read() {

@@ -22,8 +22,9 @@ mark, mark_at, floor = mark + 0, mark_at + 0, floor + 0
 // What scripts begin with that are about one session.
 inline constexpr std::string_view if_stored = "if not stored then return {0, now} end\n<read_stored>";
 inline constexpr std::string_view write_state = R"(
-redis.call('HSET', KEYS[1], 'state', created .. ' ' .. permanent .. ' ' .. expires .. ' ' .. seen .. ' ' .. seen_at ..
-    ' ' .. mark .. ' ' .. mark_at .. ' ' .. floor)
+stored = created .. ' ' .. permanent .. ' ' .. expires .. ' ' .. seen .. ' ' .. seen_at .. ' ' .. mark .. ' ' ..
+    mark_at .. ' ' .. floor
+redis.call('HSET', KEYS[1], 'state', stored)
 )";
 
 // Applies the rule of session/rotation.cpp to the mint time in ARGV. Leaves whether it is a replay, and whether there
@@ -46,7 +47,7 @@ end
 
 // KEYS: the session. ARGV: the mint time, and 1 to renew.
 // Returns {0, now}: it is not there; {2, now}: replay, and it is gone now; else {1, or 3: a replay that is reported
-// only; now, created, expires, permanent, data where that is wanted}.
+// only; now, the state as it is now, data where that is wanted}.
 inline constexpr std::string_view present_body = R"(
 if expires <= now - created then return {0, now} end
 <rotate>
@@ -66,7 +67,7 @@ if ARGV[2] == '1' then
 end
 if changed or renewed then <write_state> end
 if renewed then redis.call('PEXPIREAT', KEYS[1], created + expires) end
-return {replay and 3 or 1, now, created, created + expires, permanent + 0, data}
+return {replay and 3 or 1, now, stored, data}
 )";
 
 // KEYS: the session. ARGV: the mint time that is about to be issued. Returns {whether it is there, now}.
@@ -156,6 +157,7 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
     if capped then expires = ABSOLUTE end
     created, seen, seen_at, mark, mark_at = now, 0, 0, 0, 0
     floor = -86400000  -- a day before: nothing is superseded yet, however the clocks may differ
+    local stored
     <write_state>
     redis.call('HSET', KEYS[1], 'client', ARGV[3])
     if ARGV[4] == '1' then redis.call('HSET', KEYS[1], 'data', ARGV[5]) end

@@ -52,7 +52,9 @@ struct Channel : std::enable_shared_from_this<Channel<Stream>> {
         error_code not_tcp;
         socket().set_option(asio::ip::tcp::no_delay(true), not_tcp);
         if constexpr (std::is_same_v<Stream, Socket>) {
-            done({}, 0);
+            error_code failed;
+            stream.non_blocking(true, failed);
+            done(failed, 0);
         } else {
             stream.async_handshake(asio::ssl::stream_base::client, guarded(std::move(done)));
         }
@@ -100,8 +102,14 @@ public:
     void read(std::span<char> into, Done done) override {
         channel_->stream.async_read_some(asio::buffer(into.data(), into.size()), channel_->guarded(std::move(done)));
     }
-    void write(std::string_view bytes, Done done) override {
+    bool write(std::string_view bytes, Done done) override {
+        if constexpr (std::is_same_v<Stream, Socket>) {
+            error_code for_later;  // an error comes again
+            bytes.remove_prefix(channel_->stream.write_some(asio::buffer(bytes), for_later));
+            if (bytes.empty()) return true;
+        }
         asio::async_write(channel_->stream, asio::buffer(bytes), channel_->guarded(std::move(done)));
+        return false;
     }
 
 private:

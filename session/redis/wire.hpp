@@ -25,8 +25,9 @@ public:
     /// Looks the name up, connects, and does the handshake of TLS, the server's name verified.
     virtual void connect(const config::Address& server, Done done) = 0;
     virtual void read(std::span<char> into, Done done) = 0;
-    /// Writes all of it. The bytes must stay until then.
-    virtual void write(std::string_view bytes, Done done) = 0;
+    /// Writes all of it. The bytes must stay until then. Returns true where that is done already, as is usual: `done`
+    /// is not called then.
+    virtual bool write(std::string_view bytes, Done done) = 0;
 };
 
 /// @param tls  null: none. It must outlive the wire.
