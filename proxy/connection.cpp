@@ -239,11 +239,14 @@ std::optional<Answer> Connection::prepare(std::string_view text) {
 }
 
 /// Whether the certificate that the client was shown is for this host too: else the request was meant for another
-/// server (RFC 9110 section 7.4). Without SNI there is nothing to compare.
+/// server (RFC 9110 section 7.4). A client without SNI, mostly one that connects to an address, has asked for none: it
+/// is served unless the host has a certificate of its own, which it would have been shown for its name.
 bool Connection::serves(const std::string& host) {
-    if (!stream_->ssl() || host == covered_host_) return true;
-    const std::string_view name = tls::server_name(stream_->ssl());
-    if (!name.empty() && !same_name(name, host) && !tls::covers(stream_->ssl(), host)) return false;
+    const SSL* const ssl = stream_->ssl();
+    if (!ssl || host == covered_host_) return true;
+    const std::string_view name = tls::server_name(ssl);
+    const bool meant_for_another = name.empty() ? listening_.tls->has_another_for(ssl, host) : !same_name(name, host);
+    if (meant_for_another && !tls::covers(ssl, host)) return false;
     covered_host_ = host;
     return true;
 }

@@ -165,15 +165,20 @@ int ServerContexts::choose(SSL* ssl, int*, void* self) {
     const auto& contexts = *static_cast<const ServerContexts*>(self);
     const std::string name = lower(server_name(ssl));
     if (name.empty()) return SSL_TLSEXT_ERR_NOACK;
-    SSL_CTX* chosen = nullptr;
-    if (const auto exact = contexts.exact_.find(name); exact != contexts.exact_.end()) {
-        chosen = exact->second;
-    } else if (const auto dot = name.find('.'); dot != std::string::npos) {
-        const auto wildcard = contexts.wildcard_.find(std::string_view(name).substr(dot + 1));
-        if (wildcard != contexts.wildcard_.end()) chosen = wildcard->second;
-    }
-    if (chosen) SSL_set_SSL_CTX(ssl, chosen);
+    if (SSL_CTX* chosen = contexts.find(name)) SSL_set_SSL_CTX(ssl, chosen);
     return SSL_TLSEXT_ERR_OK;
+}
+
+SSL_CTX* ServerContexts::find(std::string_view name) const {
+    if (const auto exact = exact_.find(name); exact != exact_.end()) return exact->second;
+    const auto dot = std::min(name.find('.'), name.size() - 1);
+    const auto wildcard = wildcard_.find(name.substr(dot + 1));
+    return wildcard == wildcard_.end() ? nullptr : wildcard->second;
+}
+
+bool ServerContexts::has_another_for(const SSL* ssl, std::string_view host) const {
+    const SSL_CTX* const wanted = host.empty() ? nullptr : find(host);
+    return wanted && wanted != SSL_get_SSL_CTX(ssl);
 }
 
 Ssl ServerContexts::accept() const {

@@ -36,9 +36,14 @@ public:
     ServerContexts(const ServerContexts&) = delete;
     /// An SSL object in the server's role.
     Ssl accept() const;
+    /// Whether a certificate for this host would be found by SNI, and it is not the one that the connection was
+    /// answered with.
+    bool has_another_for(const SSL* ssl, std::string_view host) const;
 
 private:
     static int choose(SSL* ssl, int* alert, void* self);
+    /// The context for a name; null: the default will do.
+    SSL_CTX* find(std::string_view name) const;
 
     std::vector<Context> contexts_;
     std::map<std::string, SSL_CTX*, std::less<>> exact_, wildcard_;  // wildcard_ by what follows "*."
