@@ -143,6 +143,7 @@ Task<bool> Connection::next_request() {
     exchange_.reset();
     body_.reset();
     head_ = Buffer();
+    stream_->release_input();
     if (complete && keep_alive_) co_return true;
     stream_->shutdown();
     if (unread || !stream_->input().empty()) co_await linger();

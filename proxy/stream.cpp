@@ -20,10 +20,16 @@ std::string& sealed() {
     return bytes;
 }
 
+/// What TLS is read into, to be decrypted at once: one block, which stays in the processor's cache.
+Buffer& arriving() {
+    thread_local Buffer block(Buffer::client_size);
+    return block;
+}
+
 }  // namespace
 
 Stream::Stream(asio::io_context& loop, Socket socket, tls::Ssl ssl, std::size_t buffer_size)
-    : loop_(loop), poller_(asio::use_service<Poller>(loop)), ssl_(std::move(ssl)), input_(buffer_size) {
+    : loop_(loop), poller_(asio::use_service<Poller>(loop)), ssl_(std::move(ssl)), input_size_(buffer_size) {
     error_code ec;
     socket.non_blocking(true, ec);
     descriptor_ = socket.release();
@@ -72,7 +78,7 @@ Task<error_code> Stream::more(std::size_t seen) {
 }
 
 bool Stream::make_room() {
-    if (!input_) input_ = Buffer(Buffer::client_size);
+    if (!input_) input_ = Buffer(input_size_);
     if (begin_ == end_) begin_ = end_ = 0;
     if (end_ < input_.size()) return true;
     if (begin_ == 0) return false;
@@ -80,6 +86,14 @@ bool Stream::make_room() {
     end_ -= begin_;
     begin_ = 0;
     return true;
+}
+
+void Stream::release_input() {
+    if (begin_ != end_) return;
+    begin_ = end_ = 0;
+    const Buffer block = std::exchange(input_, Buffer());
+    Buffer waited;
+    if (bio_.in.empty()) std::swap(waited, ciphertext_);
 }
 
 Buffer Stream::detach_input(std::size_t size) {
@@ -116,13 +130,12 @@ void Stream::start_read() {
 
 void Stream::read() {
     if (descriptor_ < 0) return;
-    if (ssl_ && !cipher_) cipher_ = Buffer(Buffer::client_size);
     if (!ssl_ && !make_room()) {
         reading_ = false;
         return arrived_.notify();
     }
-    char* const at = ssl_ ? cipher_.data() : input_.data() + end_;
-    const std::size_t room = ssl_ ? cipher_.size() : input_.size() - end_;
+    char* const at = ssl_ ? arriving().data() : input_.data() + end_;
+    const std::size_t room = ssl_ ? arriving().size() : input_.size() - end_;
     const ssize_t n = ::recv(descriptor_, at, room, 0);
     if (n < 0 && errno == EINTR) return start_read();
     // What fits was all there was. But the end is told once only, perhaps together with what came before it.
@@ -137,16 +150,28 @@ void Stream::on_read(error_code ec, std::size_t n) {
     if (ec == asio::error::eof && ssl_ && !(SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN))
         ec = asio::ssl::error::stream_truncated;  // not told by the peer, so perhaps by somebody in between
     if (ec && !read_error_) read_error_ = ec;
+    bool progress = true;
     if (ssl_) {
-        bio_.in = {cipher_.data(), n};
+        progress = take_ciphertext({arriving().data(), n});
     } else {
         end_ += n;
     }
     if (arrived_.waited_for()) return arrived_.notify();
     if (!watcher_) return;
     // TLS brings records that carry nothing for us, such as session tickets.
-    if (ssl_ && !decrypt() && !read_error_) return start_read();
+    if (!progress && !read_error_) return start_read();
     std::exchange(watcher_, nullptr)->on_idle_event(*this);
+}
+
+/// Decrypts what was just read, and keeps what has to wait: for room, or for the handshake, which reads by itself.
+bool Stream::take_ciphertext(std::span<const char> bytes) {
+    bio_.in = {bytes.data(), bytes.size()};
+    const bool progress = SSL_is_init_finished(ssl_.get()) && decrypt();
+    if (!bio_.in.empty()) {
+        if (!ciphertext_) ciphertext_ = Buffer(Buffer::client_size);
+        bio_.in = {ciphertext_.data(), bio_.in.copy(ciphertext_.data(), bio_.in.size())};
+    }
+    return progress;
 }
 
 /// Decrypts what has arrived, as far as the input has room. Returns whether there is more input than before.
@@ -283,16 +308,12 @@ bool Stream::quiet_now() {
 void Stream::watch(StreamWatcher& watcher) {
     watcher_ = &watcher;
     watched_in_round_ = poller_.round();
-    if (!reading_ && make_room()) start_read();
+    release_input();
+    if (!reading_) start_read();
 }
 
 Task<error_code> Stream::wait_parked() {
-    if (begin_ == end_) {
-        begin_ = end_ = 0;
-        Buffer gone = std::move(input_);
-        input_ = Buffer();
-    }
-    { Buffer gone = std::move(cipher_); }
+    release_input();
     if (ssl_) SSL_free_buffers(ssl_.get());
     interrupted_ = false;
     while (!readable_ && !read_error_ && !interrupted_) {

@@ -62,6 +62,9 @@ public:
     bool settled() const { return poller_.round() >= watched_in_round_ + 2; }
     /// The same as quiet(), by a look at the descriptor itself.
     bool quiet_now();
+    /// Gives the input's block back where all of it is consumed; the next bytes get another. The one that was given back
+    /// last is used first, and is still in the processor's cache.
+    void release_input();
     /// Tells the watcher, once, of the next event while nobody reads. For pooled connections that are quiet().
     void watch(StreamWatcher& watcher);
     void unwatch() { watcher_ = nullptr; }
@@ -89,6 +92,7 @@ private:
     void on_read(error_code ec, std::size_t n);
     void wake();
     void release();
+    bool take_ciphertext(std::span<const char> bytes);
     bool decrypt();
     bool make_room();
     void encrypt(std::initializer_list<std::string_view> pieces);
@@ -101,7 +105,9 @@ private:
     int descriptor_;  ///< -1: closed
     tls::Ssl ssl_;
     tls::MemoryBio bio_;
-    Buffer input_, cipher_;
+    const std::size_t input_size_;
+    Buffer input_;
+    Buffer ciphertext_;  ///< what has arrived while the input was full; empty otherwise
     std::size_t begin_ = 0, end_ = 0;
     std::string unsent_;
     error_code read_error_, write_error_;
