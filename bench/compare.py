@@ -18,6 +18,7 @@ import ssl
 import statistics
 import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import peers
@@ -52,24 +53,26 @@ def start_app(folder: pathlib.Path, build: pathlib.Path) -> tuple[subprocess.Pop
     return app, port
 
 
-def log_in(port: int) -> str:
-    """The session cookie of a new login, as a Cookie header carries it."""
+def log_in(port: int, *users: str) -> list[str]:
+    """The session cookies of new logins, as Cookie headers carry them."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    connection = http.client.HTTPSConnection("127.0.0.1", port, context=context)
-    connection.request("POST", "/login", "user=alice", {"Content-Type": "application/x-www-form-urlencoded"})
-    answer = connection.getresponse()
-    answer.read()
-    cookies = [value.split(";")[0] for value in answer.headers.get_all("Set-Cookie", [])]
-    if answer.status != 303 or len(cookies) != 1:
-        raise SystemExit(f"the login got {answer.status} and {len(cookies)} cookies")
-    return cookies[0]
+    connection, cookies = http.client.HTTPSConnection("127.0.0.1", port, context=context), []
+    for user in users:
+        connection.request("POST", "/login", f"user={user}", {"Content-Type": "application/x-www-form-urlencoded"})
+        answer = connection.getresponse()
+        answer.read()
+        set_cookies = answer.headers.get_all("Set-Cookie", [])
+        if answer.status != 303 or len(set_cookies) != 1:
+            raise SystemExit(f"the login got {answer.status} and {len(set_cookies)} cookies")
+        cookies.append(set_cookies[0].split(";")[0])
+    return cookies
 
 
-def load(port: int, cookie: str, size: int, seconds: int) -> dict:
-    """Runs wrk; the counts that adopt_cookie.lua prints."""
+def load(port: int, script: str, argument: str, size: int, seconds: int) -> dict:
+    """Runs wrk with a script; the counts that it prints."""
     command = ["taskset", "-c", str(LOAD_CPU), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s",
-               "-s", peers.TEMPLATES / "adopt_cookie.lua", f"https://127.0.0.1:{port}/bytes?n={size}", "--", cookie]
+               "-s", peers.TEMPLATES / script, f"https://127.0.0.1:{port}/bytes?n={size}", "--", argument]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     counts = json.loads(output.strip().splitlines()[-1])
     if counts["refused"] or counts["broken"] or not counts["requests"]:
@@ -77,34 +80,36 @@ def load(port: int, cookie: str, size: int, seconds: int) -> dict:
     return counts
 
 
-def measure(peer: peers.Peer, padding: str, size: int, seconds: int) -> Sample:
-    """One turn of a peer. Those without a session get `padding` for a cookie, so that all requests are equally long."""
-    def new_cookie() -> str:
-        return log_in(peer.port) if peer.store else padding
-
-    load(peer.port, new_cookie(), size, 1)
-    cookie = new_cookie()
+def measure(peer: peers.Peer, script: str, argument: Callable[[], str], size: int, seconds: int) -> Sample:
+    """One turn of a peer. @param argument  makes what the script gets, anew for each run"""
+    load(peer.port, script, argument(), size, 1)
+    cookie = argument()
     measured = [process for process in (peer.process, peer.redis) if process]
     before = [peers.cpu_seconds(process.pid) for process in measured]
-    counts = load(peer.port, cookie, size, seconds)
+    counts = load(peer.port, script, cookie, size, seconds)
     used = [(peers.cpu_seconds(process.pid) - start) * 1e6 / counts["requests"]
             for process, start in zip(measured, before)]
     return Sample(used[0], counts["requests"] / counts["seconds"], counts["p50_us"], counts["p99_us"],
                   used[1] if peer.redis else None)
 
 
+def figures(sample: Sample) -> str:
+    redis = f"  Redis {sample.redis_us:4.1f} µs/request" if sample.redis_us is not None else ""
+    return f"{sample.cpu_us:6.1f} µs/request  {sample.rate:7.0f} requests/s{redis}"
+
+
 def run_rounds(chosen: list[peers.Peer], rounds: int, size: int, seconds: int) -> dict[str, list[Sample]]:
     samples = {peer.name: [] for peer in chosen}
-    lengths = [len(log_in(peer.port)) for peer in chosen if peer.store]
+    lengths = [len(log_in(peer.port, "alice")[0]) for peer in chosen if peer.store]
+    # Those without a session get as long a cookie, so that all requests are equally long.
     padding = "__Host-session=".ljust(lengths[0] if lengths else 150, "x")
     for number in range(rounds):
         turn = number % len(chosen)
         for peer in chosen[turn:] + chosen[:turn]:
-            sample = measure(peer, padding, size, seconds)
+            sample = measure(peer, "adopt_cookie.lua",
+                             lambda: log_in(peer.port, "alice")[0] if peer.store else padding, size, seconds)
             samples[peer.name].append(sample)
-            redis = f"  Redis {sample.redis_us:4.1f} µs/request" if peer.redis else ""
-            print(f"round {number + 1}  {peer.name:14} {sample.cpu_us:6.1f} µs/request  {sample.rate:7.0f} requests/s"
-                  + redis, flush=True)
+            print(f"round {number + 1}  {peer.name:14} {figures(sample)}", flush=True)
     return samples
 
 
@@ -143,7 +148,6 @@ def machine(build: pathlib.Path) -> list[str]:
 def report(arguments, negotiated: dict[str, str], samples: dict[str, list[Sample]]) -> str:
     tls = "; ".join(f"{name}: {what}" for name, what in negotiated.items())
     return "\n".join([
-        "# CPU time per request, beside nginx and haproxy", "",
         f"Made on {datetime.date.today()} by `./dev bench --write --rounds {arguments.rounds} "
         f"--seconds {arguments.seconds} --size {arguments.size}`.", "",
         table(samples), "",
@@ -156,7 +160,16 @@ def report(arguments, negotiated: dict[str, str], samples: dict[str, list[Sample
         "cookie of the same length. Access logs are off on all sides.", "",
         "Negotiated: " + tls + ".", "", "Machine and versions:", "",
         *("- " + fact for fact in machine(arguments.build)), "",
-        "The configurations are in bench/templates/.", ""])
+        "The configurations are in bench/templates/."])
+
+
+def write_section(title: str, text: str) -> None:
+    """Puts the text under its heading in RESULTS.md, in place of what is there."""
+    path = ROOT / "bench" / "RESULTS.md"
+    head, *rest = path.read_text().split("\n## ")
+    sections = dict(section.split("\n", 1) for section in rest)
+    sections[title] = f"\n{text.strip()}\n"
+    path.write_text("\n## ".join([head, *(f"{name}\n{body}" for name, body in sections.items())]))
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -191,7 +204,7 @@ def main() -> None:
         samples = run_rounds(chosen, arguments.rounds, arguments.size, arguments.seconds)
         print("\n" + table(samples))
         if arguments.write:
-            (ROOT / "bench" / "RESULTS.md").write_text(report(arguments, negotiated, samples))
+            write_section("CPU time per request, beside nginx and haproxy", report(arguments, negotiated, samples))
 
 
 if __name__ == "__main__":

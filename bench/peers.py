@@ -85,19 +85,22 @@ class Peer:
     name: str
     template: str
     command: list  # with {config} for the path of the filled-in template
-    store: str = ""  # of rotagate: memory or redis
+    store: str = ""  # of rotagate: memory, lmdb or redis
     port: int = field(default_factory=free_port)
     process: subprocess.Popen | None = None
     redis: subprocess.Popen | None = None
+    store_url: str = ""
 
     def start(self, folder: pathlib.Path, app_port: int, cpu: int, other_cpu: int) -> None:
-        store = self.store
-        if store == "redis":
-            self.redis, store = start_redis(folder, other_cpu)
+        self.store_url = self.store
+        if self.store == "redis":
+            self.redis, self.store_url = start_redis(folder, other_cpu)
+        elif self.store == "lmdb":
+            self.store_url = f"lmdb:{folder}/sessions-{self.port}"
         config = folder / f"{self.name}-{self.template}"
         template = string.Template((TEMPLATES / self.template).read_text())
         config.write_text(template.substitute(folder=folder, port=self.port, app_port=app_port, cipher=CIPHER,
-                                              admin_port=free_port(), store=store))
+                                              admin_port=free_port(), store=self.store_url))
         log = folder / f"{self.name}.log"
         command = [str(part).replace("{config}", str(config)) for part in self.command]
         self.process = start(cpu, command, log)
