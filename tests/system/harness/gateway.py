@@ -28,13 +28,16 @@ def rotagate(*arguments, patience: float = PATIENCE, **options) -> subprocess.Co
 
 
 _handed_out: set[int] = set()
+_workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _workers
 
 
 def free_port() -> int:
-    """A port below the range that the system hands out, so that nobody takes it before the gateway does. No port comes
-    twice: one that a test wants to be dead must not become a listener's."""
+    """A port below the range that the system hands out, so that nobody takes it before the gateway does; each process
+    that tests at the same time has its own share. No port comes twice: one that a test wants to be dead must not become
+    a listener's."""
     while True:
-        port = random.randrange(20000, 32000)
+        port = random.randrange(20000 + _worker, 32000, _workers)
         if port in _handed_out:
             continue
         _handed_out.add(port)
