@@ -49,12 +49,12 @@ class Sites:
         return merged(standard_config(folder, self._certificates, self._key, [app.address]), changes) | {
             "folder": folder}
 
-    def __call__(self, app: RecordingUpstream | None = None, **changes) -> Site:
+    def __call__(self, app: RecordingUpstream | None = None, environment: dict | None = None, **changes) -> Site:
         """Starts a gateway with the standard configuration, `changes` laid over it."""
         app = app or self.app()
         config = self.config(app, **changes)
         folder = config.pop("folder")
-        site = Site(Gateway(folder, config, self._certificates.bundle), app)
+        site = Site(Gateway(folder, config, self._certificates.bundle, environment), app)
         self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
         self._stack.callback(site.close)
         return site

@@ -1,13 +1,10 @@
 """Sessions on disk: what a restart and a crash keep, and what they must not bring back."""
 
-import contextlib
-import os
-import subprocess
-
 import pytest
 
 from harness.browser import Browser, app_saw, asked
 from harness.deadlines import poll, wait_for_protocol_time
+from harness.full_disk import FullDisk
 from harness.gateway import rotagate
 
 CRASH_WINDOW = 0.1  # seconds: logins that a crash may lose
@@ -23,12 +20,6 @@ def site(new_site, store):
     return new_site(session={"store": f"lmdb:{store}"})
 
 
-def restart(site, crash: bool = False) -> None:
-    site.gateway.kill() if crash else site.gateway.stop()
-    site.gateway = site.gateway.started_again()
-    site._canary_browser = None
-
-
 def back(site, browser: Browser):
     """The answer to the same browser at the gateway that runs now."""
     browser = Browser(site.gateway, browser.host, browser.cookie)
@@ -40,7 +31,7 @@ def test_a_restart_keeps_everybody_signed_in(site):
     stale = alice.copy()
     alice.get("/x")
     before = site.gateway.sessions(user="alice")
-    restart(site)
+    site.restart()
     assert site.gateway.sessions(user="alice") == before
     assert app_saw(back(site, alice)).one("X-User-Org") == "acme"
     assert app_saw(back(site, bob)).one("X-User-Id") == "bob"
@@ -57,7 +48,7 @@ def test_a_relative_folder_is_beside_the_configuration(new_site):
 def test_a_crash_keeps_who_signed_in_more_than_a_moment_before(site):
     alice = site.browser("alice")
     wait_for_protocol_time(2 * CRASH_WINDOW)
-    restart(site, crash=True)
+    site.restart(crash=True)
     assert app_saw(back(site, alice)).one("X-User-Id") == "alice"
 
 
@@ -70,7 +61,7 @@ def test_a_crash_brings_nobody_back(site, end):
         alice.logout()
     else:
         site.gateway.revoke("user=alice" if end == "revoke user" else "all=true")
-    restart(site, crash=True)
+    site.restart(crash=True)
     assert back(site, earlier).status == 401
     assert back(site, bob).status == (401 if end == "revoke all" else 200)
 
@@ -83,7 +74,7 @@ def test_crash_after_crash_with_logins_and_logouts_in_between(site):
         for browser in (there.pop(), there.pop()):
             gone.append(browser.copy())
             browser.logout()
-        restart(site, crash=True)
+        site.restart(crash=True)
         there, gone = ([Browser(site.gateway, one.host, one.cookie) for one in browsers] for browsers in (there, gone))
         assert [one.get("/x").status for one in there] == [200] * len(there)
         assert [one.copy().get("/x").status for one in gone] == [401] * len(gone)
@@ -103,35 +94,24 @@ def test_a_folder_that_cannot_be_is_told(site, store):
     assert told.returncode == 1 and "the folder cannot be created" in told.stderr, told.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
-def test_a_full_disk_fails_closed_and_recovers(new_site, tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk]).returncode != 0:
-        pytest.skip("this machine mounts nothing")
-    try:
-        site = new_site(session={"store": f"lmdb:{disk}/sessions"})
-        alice = site.browser("alice")
-        assert site.gateway.admin("GET", "/readyz").status == 200
-        ballast = disk / "ballast"
-        with open(ballast, "wb", buffering=0) as file, contextlib.suppress(OSError):
-            while file.write(bytes(4096)):
-                pass
-        poll(lambda: _login_status(site) == 503, "a login is refused")
-        ready = site.gateway.admin("GET", "/readyz")
-        assert ready.status == 503 and "store" in ready.body.decode()
-        assert "lmdb.write_failed" in site.gateway.stderr()
-        assert "No space left on device" in site.gateway.stderr()
-        assert alice.get("/x").status == 200
-        ballast.unlink()
-        poll(lambda: site.gateway.admin("GET", "/readyz").status == 200, "the store recovers")
-        bob = site.browser("bob")
-        restart(site)
-        assert back(site, alice).status == 200
-        assert back(site, bob).status == 200
-        site.gateway.stop()
-    finally:
-        subprocess.run(["umount", "-l", disk])
+def test_a_full_disk_fails_closed_and_recovers(new_site, store, tmp_path):
+    disk = FullDisk(tmp_path)
+    site = new_site(environment=disk.environment, session={"store": f"lmdb:{store}"})
+    alice = site.browser("alice")
+    assert site.gateway.admin("GET", "/readyz").status == 200
+    disk.fill()
+    poll(lambda: _login_status(site) == 503, "a login is refused")
+    ready = site.gateway.admin("GET", "/readyz")
+    assert ready.status == 503 and "store" in ready.body.decode()
+    assert "lmdb.write_failed" in site.gateway.stderr()
+    assert "No space left on device" in site.gateway.stderr()
+    assert alice.get("/x").status == 200
+    disk.clear()
+    poll(lambda: site.gateway.admin("GET", "/readyz").status == 200, "the store recovers")
+    bob = site.browser("bob")
+    site.restart()
+    assert back(site, alice).status == 200
+    assert back(site, bob).status == 200
 
 
 def _login_status(site) -> int:

@@ -86,15 +86,19 @@ ROUTES = [
 
 
 class Gateway:
-    """Starts at once; stop() ends it, and fails if it did not end well."""
+    """Starts at once; stop() ends it, and fails if it did not end well.
 
-    def __init__(self, folder: pathlib.Path, config: dict, trust: pathlib.Path):
+    @param environment  what the process has in its environment besides
+    """
+
+    def __init__(self, folder: pathlib.Path, config: dict, trust: pathlib.Path, environment: dict | None = None):
         self.folder, self.config, self.trust = folder, with_free_ports(config), trust
+        self._environment = environment or {}
         self.address = self.endpoint(0)
         self._write_config()
         self._out, self._err = open(folder / "stdout", "wb"), open(folder / "stderr", "wb")
         self.process = subprocess.Popen([PROGRAM, "run", "--config", folder / "rotagate.yaml"],
-                                        stdout=self._out, stderr=self._err)
+                                        stdout=self._out, stderr=self._err, env=os.environ | self._environment)
         self._await_listeners()
 
     def endpoint(self, listener: int) -> tuple[str, int]:
@@ -224,7 +228,7 @@ class Gateway:
 
     def started_again(self) -> "Gateway":
         """Another process in place of one that has ended: the same configuration, keys, ports and logs."""
-        return Gateway(self.folder, self.config, self.trust)
+        return Gateway(self.folder, self.config, self.trust, self._environment)
 
     def stop(self, patience: float = PATIENCE) -> None:
         if self.process.poll() is None:

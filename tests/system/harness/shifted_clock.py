@@ -1,9 +1,9 @@
-"""A clock that is wrong, for one process: a library that is loaded before the system's own."""
+"""A clock that is wrong, for one process."""
 
 import pathlib
-import subprocess
 
-# Straight system calls: nothing is allocated, so that it gets along with Redis' own allocator.
+from harness.preloaded import preloaded
+
 SOURCE = r"""
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -34,7 +34,4 @@ def shifted_clock(seconds: int, folder: pathlib.Path) -> dict[str, str]:
     """The environment of a process whose clock shall be ahead by so many seconds (behind, if negative)."""
     if not seconds:
         return {}
-    library = folder / "clock.so"
-    subprocess.run(["g++", "-shared", "-fPIC", f"-DSHIFT={seconds}", "-x", "c++", "-", "-o", library], check=True,
-                   input=SOURCE, text=True, capture_output=True)
-    return {"LD_PRELOAD": str(library)}
+    return preloaded(SOURCE, folder / "clock.so", SHIFT=seconds)

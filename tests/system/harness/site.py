@@ -84,10 +84,21 @@ class Site:
         assert len(new) == 1 and new[0].complete, f"the app saw {new}"
         return new[0]
 
+    def restart(self, crash: bool = False) -> None:
+        """Another process in place of this one, which ends well, or as a crash would end it."""
+        self._leave()
+        self.gateway.kill() if crash else self.gateway.stop()
+        self.gateway = self.gateway.started_again()
+        self._canary_browser = None
+
+    def _leave(self) -> None:
+        """The gateway would wait a second for one more request of each browser."""
+        for browser in self._browsers:
+            browser.close()
+
     def close(self) -> None:
         try:
-            for browser in self._browsers:  # the gateway would wait a second for one more request of each
-                browser.close()
+            self._leave()
             self.gateway.stop()
         finally:
             self.app.close()
