@@ -140,3 +140,15 @@ def new_fleet(new_redis, new_site):
 def module_fleet(module_redis, module_sites):
     """Makes fleets that live for one file of tests."""
     yield from _fleets(module_sites)
+
+
+@pytest.fixture(scope="module")
+def server(module_redis) -> RedisServer:
+    """The Redis of a file of tests."""
+    return module_redis()
+
+
+@pytest.fixture(scope="module")
+def fleet(module_fleet, server) -> Fleet:
+    """Two gateways on it, with the settings as they are by default."""
+    return module_fleet(server.url)

@@ -3,34 +3,25 @@
 import base64
 import concurrent.futures
 import random
-import threading
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
 from harness import http1
-from harness.browser import Browser, SetCookie, app_saw, asked, session_cookie, set_cookies
-from harness.deadlines import SCALE, wait_for_protocol_time
-from harness.gateway import COOKIE, rotagate, route
+from harness.browser import Browser, SetCookie, app_saw, asked, outlive, session_cookie, set_cookies
+from harness.deadlines import PACE, wait_for_protocol_time
+from harness.gateway import COOKIE, rotagate, rotation, route
 from harness.http1 import crlf
+from harness.upstream import HeldAnswer
 
-GRACE = 0.5 * SCALE  # seconds, of the gateways that show what happens to old cookies
-RELAXED_GRACE = 2 * SCALE  # of those that show that nothing happens to honest clients
+GRACE = 0.5  # seconds, of the gateways that show what happens to old cookies
+RELAXED_GRACE = 2 * PACE  # of those that show that nothing happens to honest clients
 
 
 @pytest.fixture(scope="module")
 def strict_time(module_sites):
     """A gateway whose cookies grow old fast."""
-    return module_sites(session={"rotation": {"grace": f"{int(GRACE * 1000)}ms"}})
-
-
-def outlive(browser: Browser, grace: float = GRACE) -> str:
-    """Goes on until the cookie that the browser has now is superseded, and its grace is over; returns that cookie."""
-    old = browser.cookie
-    wait_for_protocol_time(1.3 * grace)
-    assert browser.user() and browser.user()  # the second presents a cookie minted more than 1.1 G later
-    wait_for_protocol_time(2.1 * grace)
-    return old
+    return module_sites(session=rotation(GRACE))
 
 
 # ---- C1: forgery ------------------------------------------------------------------------------------------------------
@@ -243,7 +234,7 @@ def test_two_cookies_of_one_users_two_sessions_are_ambiguous(site):
 def test_of_two_cookies_of_one_session_the_newer_counts(strict_time, newest_first):
     """C2: the older alone would be a replay."""
     alice = strict_time.browser("alice")
-    old = outlive(alice)
+    old = outlive(alice, GRACE)
     pairs = [alice.cookie_header, f"{COOKIE}={old}"]
     response = with_cookies(strict_time, "/account", "; ".join(pairs if newest_first else pairs[::-1]))
     assert app_saw(response).one("X-User-Id") == "alice"
@@ -402,19 +393,12 @@ def test_a_session_that_has_ended_stays_ended(site, end):
     """Old cookie, a request in flight meanwhile, and its answer: none brings anything back."""
     user = end.__name__
     browser = site.browser(user)
-    in_app, go_on = threading.Event(), threading.Event()
-
-    def slow(exchange):
-        in_app.set()
-        assert go_on.wait(30)
-        return http1.response_bytes(200, {"X-Session-Data": '{"late":1}'})
-
-    site.app.on("/control/slow", slow)
+    held = HeldAnswer(site.app, "/control/slow", {"X-Session-Data": '{"late":1}'})
     with site.client() as client:
         client.send(http1.request_bytes("GET", "/control/slow", {"Cookie": browser.cookie_header}))
-        assert in_app.wait(30)
+        held.await_request()
         end(site, browser, user)
-        go_on.set()
+        held.release()
         late = client.read_response()
     assert [cookie for cookie in set_cookies(late) if not cookie.deletes] == [], "R7: a late answer set a cookie"
     for _ in range(3):
@@ -427,7 +411,7 @@ def test_a_session_that_has_ended_stays_ended(site, end):
 @pytest.fixture(scope="module")
 def lively(module_sites):
     """A gateway as it runs: two threads, several connections to the app."""
-    return module_sites(session={"rotation": {"grace": f"{int(RELAXED_GRACE * 1000)}ms"}}, threads=2,
+    return module_sites(session=rotation(RELAXED_GRACE), threads=2,
                         upstreams={"app": {"max_idle_connections": 16}})
 
 
@@ -490,21 +474,23 @@ def test_repeated_and_reordered_requests_log_nobody_out(lively):
     assert alice.user() == "alice"
 
 
-def test_an_app_that_is_slower_than_the_grace_logs_nobody_out(strict_time):
+def test_an_app_that_is_slower_than_the_grace_logs_nobody_out(new_site):
     """C5: the cookie of a slow answer is minted when it is sent."""
     def slow(exchange):
-        wait_for_protocol_time(4 * GRACE)
+        wait_for_protocol_time(4 * grace)
         return http1.response_bytes(200, body=b"slow")
 
-    strict_time.app.on("/slow", slow)
-    alice = strict_time.browser("alice")
-    with strict_time.client() as client:
+    grace = GRACE * PACE
+    timed = new_site(session=rotation(grace))
+    timed.app.on("/slow", slow)
+    alice = timed.browser("alice")
+    with timed.client() as client:
         client.send(http1.request_bytes("GET", "/slow", {"Cookie": alice.cookie_header}))
         for _ in range(8):
             assert alice.user() == "alice"
-            wait_for_protocol_time(GRACE / 2)
+            wait_for_protocol_time(grace / 2)
         alice.receive(client.read_response())
-    wait_for_protocol_time(GRACE / 2)
+    wait_for_protocol_time(grace / 2)
     assert alice.user() == "alice"
 
 
@@ -522,7 +508,7 @@ def test_a_stolen_cookie_is_worthless_once_the_victim_went_on(strict_time):
     """C6, R2: and its use ends the session for both, with a line that says who came."""
     victim = strict_time.browser("victim-a")
     thief = victim.copy()
-    outlive(victim)
+    outlive(victim, GRACE)
     refused = thief.get("/account")
     assert refused.status == 401 and thief.cookie is None, "S5: the answer deletes the cookie"
     assert victim.user() is None
@@ -535,7 +521,7 @@ def test_a_thief_who_goes_on_is_found_out_when_the_victim_returns(strict_time):
     """C6, R3"""
     victim = strict_time.browser("victim-b")
     thief = victim.copy()
-    outlive(thief)
+    outlive(thief, GRACE)
     assert victim.user() is None
     assert thief.user() is None
     strict_time.gateway.await_security("replay", user="victim-b")
@@ -547,18 +533,18 @@ def test_a_thief_beside_an_active_victim_is_found_out_after_one_pause(strict_tim
     thief = victim.copy()
     for _ in range(3):
         assert victim.user() == thief.user() == "victim-c"
-    outlive(victim)
+    outlive(victim, GRACE)
     assert thief.user() is None and victim.user() is None
 
 
-def test_within_the_grace_an_old_cookie_still_counts(strict_time):
+def test_within_the_grace_an_old_cookie_still_counts(lively):
     """C6: that is what the grace is for; no event, nobody is logged out."""
-    alice = strict_time.browser("victim-d")
+    alice = lively.browser("victim-d")
     old = alice.copy()
     assert alice.user() == "victim-d"
     assert old.user() == "victim-d"
     assert alice.user() == "victim-d"
-    assert not strict_time.gateway.security_log("replay", user="victim-d")
+    assert not lively.gateway.security_log("replay", user="victim-d")
 
 
 # ---- C7: the cookie on every answer ---------------------------------------------------------------------------------------------

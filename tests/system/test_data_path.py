@@ -10,7 +10,7 @@ import pytest
 
 from harness import http1
 from harness.browser import SetCookie, app_saw, asked, set_cookies
-from harness.deadlines import PATIENCE, SCALE, poll, wait_for_protocol_time
+from harness.deadlines import PACE, PATIENCE, SCALE, milliseconds, poll, wait_for_protocol_time
 from harness.gateway import free_port, route
 from harness.http1 import crlf
 from harness.upstream import RecordingUpstream
@@ -19,7 +19,7 @@ SANITIZED = SCALE > 1  # its allocators keep what is freed, and it is slow
 BIG = 2**26 if SANITIZED else 2**30  # bytes of a big body; the code has no case that begins beyond 4 GiB
 ALLOWANCE = 2**30 if SANITIZED else 16 * 2**20  # bytes of memory that a body of any size may take
 PIECE = bytes(range(256)) * 1024
-HEAD_TIME = 2  # seconds, of the gateway that shows how long a head may take
+HEAD_TIME = 1.5  # seconds, of the gateway that shows how long a head may take
 OPEN = [route("/", "public")]
 
 
@@ -141,7 +141,7 @@ def test_a_client_that_does_not_read_stops_the_app(wide):
         before = -1
         while before != sum(sent):
             before = sum(sent)
-            wait_for_protocol_time(0.3 * SCALE)
+            wait_for_protocol_time(0.3 * PACE)
         assert before < BIG / 2, "the app could send although nobody read"
         with wide.client() as other:
             assert other.get("/meanwhile").status == 200
@@ -156,7 +156,7 @@ def test_an_app_that_does_not_read_stops_the_client(wide):
         exchange.close()
 
     wide.app.on("/stuck", refuse_to_read)
-    with wide.client(patience=1 * SCALE) as client, wide.gateway.flat_memory(ALLOWANCE):
+    with wide.client(patience=PACE) as client, wide.gateway.flat_memory(ALLOWANCE):
         client.send(crlf(f"POST /stuck HTTP/1.1⏎Host: example.test⏎Content-Length: {BIG}⏎⏎"))
         sent = 0
         with pytest.raises(TimeoutError):
@@ -628,7 +628,7 @@ def test_a_head_that_does_not_end_in_time_is_408(limited, begin, dripping):
 @pytest.fixture(scope="module")
 def unhurried(module_sites):
     """header_timeout is longer than a connection keeps its buffers, and far from idle_timeout."""
-    return module_sites(routes=OPEN, limits={"header_timeout": f"{HEAD_TIME}s", "idle_timeout": "75s"})
+    return module_sites(routes=OPEN, limits={"header_timeout": milliseconds(HEAD_TIME), "idle_timeout": "75s"})
 
 
 @pytest.mark.parametrize("before", ["at-once", "parked", "behind-a-request"])
@@ -636,7 +636,7 @@ def unhurried(module_sites):
 def test_the_time_for_a_head_is_header_timeout_and_runs_from_its_first_byte(unhurried, before, dripping):
     with unhurried.client() as client:
         if before == "parked":
-            wait_for_protocol_time(1.5)  # after a second of silence the connection gives its buffers back
+            wait_for_protocol_time(1.2)  # after a second of silence the connection gives its buffers back
         elif before == "behind-a-request":
             assert client.get("/x").status == 200
         client.send(b"GET /x HTTP/1.1\r\nHo")

@@ -8,38 +8,21 @@ import time
 import pytest
 
 from harness import http1
-from harness.browser import app_saw, asked, set_cookies
-from harness.deadlines import PATIENCE, SCALE, poll, wait_for_protocol_time
+from harness.browser import app_saw, asked, outlive, set_cookies
+from harness.deadlines import PACE, PATIENCE, SCALE, milliseconds, poll, wait_for_protocol_time
 from harness.fleet import Fleet
+from harness.gateway import rotation
 from harness.redis_server import session_prefix
+from harness.upstream import HeldAnswer
 
-GRACE = 0.5 * SCALE     # seconds
-LIFETIME = 1.5 * SCALE  # seconds, of the sessions that are left to expire
-
-
-def milliseconds(seconds: float) -> str:
-    return f"{int(seconds * 1000)}ms"
-
-
-@pytest.fixture(scope="module")
-def server(module_redis):
-    return module_redis()
-
-
-@pytest.fixture(scope="module")
-def fleet(module_fleet, server) -> Fleet:
-    """Two gateways, with the settings as they are by default."""
-    return module_fleet(server.url)
+GRACE = 0.5            # seconds, of the gateways that show what happens after it
+LIFETIME = 1.5 * PACE  # seconds, of the sessions that are left to expire
 
 
 @pytest.fixture
 def of_its_own(new_redis, new_fleet):
     """Makes a fleet with a server of its own: its counts are nobody else's."""
     return lambda **changes: new_fleet(new_redis().url, **changes)
-
-
-def rotation(**more) -> dict:
-    return {"session": {"rotation": {"grace": milliseconds(GRACE)} | more.pop("rotation", {})} | more}
 
 
 # ---- one session, several gateways -----------------------------------------------------------------------------------
@@ -67,7 +50,7 @@ def test_the_apps_data_is_the_same_everywhere(fleet):
 @pytest.mark.parametrize("strict", [False, True])
 def test_parallel_requests_over_all_gateways_log_nobody_out(of_its_own, strict):
     """R1"""
-    fleet = of_its_own(**rotation(rotation={"grace": milliseconds(2 * GRACE), "strict": strict}))
+    fleet = of_its_own(session=rotation(SCALE, rotation={"strict": strict}))
     alice, seen = fleet.browser("alice"), []
     threads = [threading.Thread(target=lambda: seen.extend(alice.user() for _ in range(40))) for _ in range(6)]
     for thread in threads:
@@ -81,13 +64,11 @@ def test_parallel_requests_over_all_gateways_log_nobody_out(of_its_own, strict):
 @pytest.mark.parametrize("on_replay, other_survives", [("end_session", True), ("end_user", False)])
 def test_a_replay_on_the_other_gateway_is_seen(of_its_own, on_replay, other_survives):
     """R2, R3: superseded on one gateway, presented on another."""
-    fleet = of_its_own(**rotation(on_replay=on_replay))
+    fleet = of_its_own(session=rotation(GRACE, on_replay=on_replay))
     laptop, phone = fleet.browser_at(fleet.a, "alice"), fleet.browser_at(fleet.a, "alice")
     elsewhere = fleet.browser_at(fleet.a, "alice", org="acme")
     thief = laptop.copy().at(fleet.b)
-    wait_for_protocol_time(1.3 * GRACE)
-    assert laptop.user() == laptop.user() == "alice"
-    wait_for_protocol_time(2.1 * GRACE)
+    outlive(laptop, GRACE)
     assert thief.user() is None
     assert fleet.b.await_security("replay", user="alice")["session"]
     assert laptop.user() is None, "on the gateway that did not see the replay"
@@ -98,13 +79,14 @@ def test_a_replay_on_the_other_gateway_is_seen(of_its_own, on_replay, other_surv
 
 def test_a_cookie_that_was_replaced_is_refused_without_a_deletion_everywhere(of_its_own):
     """R7: the old cookie's late request arrives at the other gateway."""
-    fleet = of_its_own(**rotation())
+    grace = GRACE * PACE
+    fleet = of_its_own(session=rotation(grace))
     alice = fleet.browser_at(fleet.a, "alice")
     old = alice.copy().at(fleet.b)
     alice.login("alice")
     refused = old.get("/account")
     assert refused.status == 401 and set_cookies(refused) == []
-    wait_for_protocol_time(2.2 * GRACE)
+    wait_for_protocol_time(2.2 * grace)
     refused = old.get("/account")
     assert refused.status == 401 and [cookie.deletes for cookie in set_cookies(refused)] == [True]
     assert alice.at(fleet.b).user() == "alice"
@@ -112,21 +94,14 @@ def test_a_cookie_that_was_replaced_is_refused_without_a_deletion_everywhere(of_
 
 def test_a_late_answer_of_the_old_session_does_not_bury_a_login_elsewhere(fleet):
     """R7: an answer that took longer than a second asks the store again."""
-    arrived, go_on = threading.Event(), threading.Event()
-
-    def slow(exchange):
-        arrived.set()
-        assert go_on.wait(PATIENCE)
-        return http1.response_bytes(200, body=b"late")
-
-    fleet.app.on("/slow-login", slow)
+    held = HeldAnswer(fleet.app, "/slow-login")
     alice = fleet.browser_at(fleet.a, "alice")
     with fleet.b.client() as client:
         client.send(http1.request_bytes("GET", "/slow-login", {"Cookie": alice.cookie_header}))
-        assert arrived.wait(PATIENCE)
+        held.await_request()
         alice.login("alice")
         wait_for_protocol_time(1.1)
-        go_on.set()
+        held.release()
         late = client.read_response()
     assert late.status == 200 and set_cookies(late) == []
     assert alice.at(fleet.b).user() == "alice"

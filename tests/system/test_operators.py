@@ -12,6 +12,7 @@ import pytest
 
 from harness import http1
 from harness.browser import app_saw, asked
+from harness.check import GOOD, checked
 from harness.client import RawClient
 from harness.deadlines import PATIENCE, poll
 from harness.gateway import ROOT, rotagate, route
@@ -60,27 +61,8 @@ def test_keygen_without_a_file_prints_a_new_key_each_time():
     assert len(keys) == 3 and {len(key) for key in keys} == {43}
 
 
-GOOD = """\
-listen:
-  - address: 127.0.0.1:8080
-upstreams:
-  app: { servers: [127.0.0.1:9000] }
-routes:
-  - match: { path: / }
-    upstream: app
-"""
-
-
-def checked(tmp_path, text: str):
-    file = tmp_path / "rotagate.yaml"
-    file.write_text(text)
-    told = rotagate("check", "--config", file)
-    return told.returncode, [line.removeprefix(f"{file}:") for line in (told.stdout + told.stderr).splitlines()
-                             if line.startswith(f"{file}:")], told
-
-
 def test_check_accepts_what_is_right(tmp_path):
-    assert checked(tmp_path, GOOD)[0] == 0
+    assert checked(tmp_path, GOOD).status == 0
 
 
 @pytest.mark.parametrize("text, where, what", [
@@ -104,33 +86,32 @@ def test_check_accepts_what_is_right(tmp_path):
     pytest.param("", "", "", id="empty"),
 ])
 def test_check_names_each_mistake_with_its_line(tmp_path, text, where, what):
-    status, lines, told = checked(tmp_path, text)
-    assert status == 1, told
-    assert [line for line in lines if line.startswith(where) and what in line], told
-    assert all(re.match(r"\d+:\d+: .+|.+", line) for line in lines)
+    told = checked(tmp_path, text)
+    assert told.complains(where, what), told.said
 
 
 def test_check_reports_all_mistakes_at_once(tmp_path):
-    status, lines, told = checked(tmp_path, GOOD + "limits:\n  header_bytes: x\n  idle_timeout: y\nlog:\n  level: z\n")
-    assert status == 1
-    assert {"9", "10", "12"} <= {line.split(":")[0] for line in lines}, told
+    told = checked(tmp_path, GOOD + "limits:\n  header_bytes: x\n  idle_timeout: y\nlog:\n  level: z\n")
+    assert told.status == 1
+    assert {"9", "10", "12"} <= {line.split(":")[0] for line in told.lines}, told.said
 
 
 def test_check_refuses_an_alias_bomb(tmp_path):
     bomb = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         f"{chr(ord(name) + 1)}: &{chr(ord(name) + 1)} [" + ", ".join([f"*{name}"] * 9) + "]\n" for name in "abcdefgh")
-    status, _, told = checked(tmp_path, bomb + GOOD)
-    assert status == 1, told
+    told = checked(tmp_path, bomb + GOOD)
+    assert told.status == 1, told.said
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o604])
 def test_check_refuses_a_key_that_others_may_read(tmp_path, mode):
     assert rotagate("keygen", "--out", tmp_path / "cookie.key").returncode == 0
     (tmp_path / "cookie.key").chmod(mode)
-    status, lines, told = checked(tmp_path, GOOD + "session: { cookie: { key_files: [cookie.key] } }\n")
-    assert status == 1 and "cookie.key" in "".join(lines), told
+    text = GOOD + "session: { cookie: { key_files: [cookie.key] } }\n"
+    told = checked(tmp_path, text)
+    assert told.complains("8:", "cookie.key"), told.said
     (tmp_path / "cookie.key").chmod(0o600)
-    assert checked(tmp_path, GOOD + "session: { cookie: { key_files: [cookie.key] } }\n")[0] == 0
+    assert checked(tmp_path, text).status == 0
 
 
 TLS = "    tls: {{ certificates: [{{ cert: {cert}, key: {key} }}] }}\n"
@@ -168,15 +149,15 @@ def unusable(tmp_path, certificates):
     pytest.param(GOOD + "admin: { address: 127.0.0.1:0, token_file: blank }\n", "8:44:", "token", id="admin-token"),
 ])
 def test_check_looks_into_the_files(tmp_path, unusable, text, where, what):
-    status, lines, told = checked(tmp_path, text)
-    assert status == 1 and [line for line in lines if line.startswith(where) and what in line], told
+    told = checked(tmp_path, text)
+    assert told.complains(where, what), told.said
     started = rotagate("run", "--config", tmp_path / "rotagate.yaml", stdin=subprocess.DEVNULL)
     assert started.returncode == 1 and f"rotagate.yaml:{where}" in started.stderr, started
 
 
 def test_check_accepts_files_that_can_be_used(tmp_path, unusable):
-    assert checked(tmp_path, GOOD.replace("8080\n", "8080\n" + TLS.format(cert="example.crt", key="example.key")).replace(
-        "9000] }", "9000], tls: { ca: api.crt } }"))[0] == 0
+    with_tls = GOOD.replace("8080\n", "8080\n" + TLS.format(cert="example.crt", key="example.key"))
+    assert checked(tmp_path, with_tls.replace("9000] }", "9000], tls: { ca: api.crt } }")).status == 0
 
 
 def test_check_of_a_file_that_is_not_there_says_so(tmp_path):
@@ -491,17 +472,18 @@ def test_each_request_is_one_line_of_the_access_log(users):
     users.gateway.revoke("user=erin")
 
 
-@pytest.mark.parametrize("data, status", [
-    (http1.request_bytes("GET", "/x"), 401), (crlf("GET /x HTTP/1.1⏎Host: a⏎Host: b⏎⏎"), 400),
-    (b"nonsense\r\n\r\n", 400),
-    (http1.request_bytes("GET", "/public/%00"), 400), (http1.request_bytes("TRACE", "/public/x"), 405),
-], ids=["401", "400-host", "400-line", "400-path", "405"])
-def test_what_the_gateway_answers_itself_is_logged_with_its_reason(users, data, status):
-    before = len(users.gateway.access_log())
-    with users.client() as client:
-        assert client.send(data).read_response().status == status
-    line = poll(lambda: [one for one in users.gateway.access_log()[before:] if one["status"] == status], "its line")[0]
-    assert line["reason"] and "upstream" not in line
+def test_what_the_gateway_answers_itself_is_logged_with_its_reason(users):
+    answered = {}
+    for data, status in ((http1.request_bytes("GET", "/x"), 401), (crlf("GET /x HTTP/1.1⏎Host: a⏎Host: b⏎⏎"), 400),
+                         (b"nonsense\r\n\r\n", 400), (http1.request_bytes("GET", "/public/%00"), 400),
+                         (http1.request_bytes("TRACE", "/public/x"), 405)):
+        with users.client() as client:
+            response = client.send(data).read_response()
+        assert response.status == status, data
+        answered[response.json()["request_id"]] = status
+    for request_id, status in answered.items():
+        line = users.gateway.access_line(request_id)
+        assert line["status"] == status and line["reason"] and "upstream" not in line, line
 
 
 def test_control_characters_cannot_forge_a_line(users):
@@ -514,7 +496,7 @@ def test_control_characters_cannot_forge_a_line(users):
 def test_logs_go_to_standard_output_by_default(new_site):
     site = new_site(log={"access": "stdout", "security": "stdout"})
     site.browser("alice")
-    site.gateway.stop()
+    site.stop()
     lines = [json.loads(line) for line in (site.gateway.folder / "stdout").read_text().splitlines()]
     assert [line for line in lines if line.get("reason") == "login"] and [line for line in lines if line.get("status") == 200]
 
@@ -522,7 +504,7 @@ def test_logs_go_to_standard_output_by_default(new_site):
 def test_logs_can_be_off(new_site):
     site = new_site(log={"access": "off", "security": "off"})
     site.browser("alice")
-    site.gateway.stop()
+    site.stop()
     assert (site.gateway.folder / "stdout").read_text() == ""
 
 

@@ -13,8 +13,9 @@ import pytest
 from redis import ResponseError
 
 from harness.browser import asked, set_cookies
-from harness.deadlines import SCALE, poll
+from harness.deadlines import PACE, SCALE, poll
 from harness.fleet import STORE_TIMEOUT, Fleet
+from harness.gateway import rotation
 from harness.load import MARGIN
 from harness.redis_server import session_prefix
 
@@ -220,8 +221,7 @@ def test_scripts_that_are_killed(new_redis, new_fleet):
 def test_no_memory_left(new_redis, new_fleet):
     """OOM for whatever writes."""
     server = new_redis(maxmemory_policy="noeviction")
-    often = {"rotation": {"grace": f"{int(500 * SCALE)}ms"}}  # requests write
-    fleet = new_fleet(server.url, session=often)
+    fleet = new_fleet(server.url, session=rotation(0.5 * PACE))  # requests write often
     with trouble(fleet, lambda: server.redis.config_set("maxmemory", "0")) as load:
         server.redis.config_set("maxmemory", "1mb")
         refuses_logins(fleet)

@@ -6,21 +6,9 @@ import pytest
 
 from harness.browser import app_saw, session_cookie
 from harness.deadlines import SCALE, wait_for_protocol_time
-from harness.fleet import Fleet
 from harness.gateway import COOKIE
 from harness.redis_monitor import RedisMonitor
 from harness.redis_server import session_prefix
-
-
-@pytest.fixture(scope="module")
-def server(module_redis):
-    return module_redis()
-
-
-@pytest.fixture(scope="module")
-def fleet(module_fleet, server) -> Fleet:
-    """Two gateways, with the settings as they are by default."""
-    return module_fleet(server.url)
 
 
 # ---- users that must not touch each other ----------------------------------------------------------------------------

@@ -5,15 +5,12 @@ import re
 import pytest
 
 from harness.browser import asked, set_cookies
-from harness.deadlines import SCALE, poll
-from harness.gateway import rotagate
+from harness.check import GOOD, checked
+from harness.deadlines import poll
+from harness.fleet import shared_store
 from harness.redis_server import session_prefix
 
 EVERYTHING = "~* &* +@all"
-
-
-def with_store(url: str, **redis) -> dict:
-    return {"store": url, "store_timeout": f"{int(500 * SCALE)}ms"} | ({"redis": redis} if redis else {})
 
 
 def is_used(site) -> None:
@@ -46,12 +43,12 @@ def is_refused(site, cookie: str | None = None) -> None:
 
 def test_a_plain_server(new_redis, new_site):
     server = new_redis()
-    is_used(new_site(session=with_store(server.url)))
+    is_used(new_site(session=shared_store(server.url)))
 
 
 def test_a_database_by_number(new_redis, new_site):
     server = new_redis()
-    site = new_site(session=with_store(server.url_of(db=3)))
+    site = new_site(session=shared_store(server.url_of(db=3)))
     alice = site.browser("alice")
     assert server.keys(session_prefix("alice"), db=3) and not server.keys()
     alice.logout()
@@ -62,7 +59,7 @@ def test_a_database_by_number(new_redis, new_site):
 def test_a_password_of_the_default_user(new_redis, new_site, password):
     server = new_redis()
     server.redis.config_set("requirepass", password)
-    site = new_site(session=with_store(server.url_of(password=password)))
+    site = new_site(session=shared_store(server.url_of(password=password)))
     is_used(site)
     assert password not in site.gateway.logged()
 
@@ -73,7 +70,7 @@ ITS_RIGHTS = "~s:* ~x:* ~i:* ~d:* ~n:* &rotagate:* +@all -@dangerous +info +role
 
 def test_an_acl_user_with_no_more_rights_than_needed(new_redis, new_site):
     server = new_redis(users={"gate@way": f"on >s3cret {ITS_RIGHTS}"})
-    site = new_site(session=with_store(server.url_of(user="gate@way", password="s3cret", db=1)))
+    site = new_site(session=shared_store(server.url_of(user="gate@way", password="s3cret", db=1)))
     is_used(site)
     assert "s3cret" not in site.gateway.logged() and "NOPERM" not in site.gateway.logged()
     assert server.redis.acl_log() == []
@@ -81,23 +78,23 @@ def test_an_acl_user_with_no_more_rights_than_needed(new_redis, new_site):
 
 def test_tls(new_redis, new_site, certificates):
     server = new_redis(certificate=certificates.example)
-    is_used(new_site(session=with_store(server.url, ca=str(certificates.example.cert))))
+    is_used(new_site(session=shared_store(server.url, ca=str(certificates.example.cert))))
 
 
 def test_tls_with_credentials_and_database(new_redis, new_site, certificates):
     server = new_redis(certificate=certificates.example, users={"gateway": f"on >secret {EVERYTHING}"})
     url = server.url_of(user="gateway", password="secret", db=2)
-    is_used(new_site(session=with_store(url, ca=str(certificates.bundle))))
+    is_used(new_site(session=shared_store(url, ca=str(certificates.bundle))))
 
 
 def test_a_unix_socket(new_redis, new_site):
     server = new_redis(unix=True)
-    is_used(new_site(session=with_store(server.url)))
+    is_used(new_site(session=shared_store(server.url)))
 
 
 def test_a_unix_socket_with_credentials_and_database(new_redis, new_site):
     server = new_redis(unix=True, users={"gateway": f"on >secret {EVERYTHING}"})
-    site = new_site(session=with_store(server.url_of(user="gateway", password="secret", db=5)))
+    site = new_site(session=shared_store(server.url_of(user="gateway", password="secret", db=5)))
     site.browser("alice")
     assert server.keys(session_prefix("alice"), db=5)
     site.gateway.revoke("all=true")
@@ -106,19 +103,19 @@ def test_a_unix_socket_with_credentials_and_database(new_redis, new_site):
 
 def test_sentinels_with_a_password_of_the_servers(new_redis, new_site):
     sentinels = new_redis.sentinels(replicas=1, password="secret")
-    is_used(new_site(session=with_store(sentinels.url, replicas=1)))
+    is_used(new_site(session=shared_store(sentinels.url, replicas=1)))
 
 
 def test_sentinels_of_which_the_first_are_gone(new_redis, new_site):
     sentinels = new_redis.sentinels(replicas=0)
     for sentinel in sentinels.sentinels[:2]:
         sentinel.kill()
-    is_used(new_site(session=with_store(sentinels.url)))
+    is_used(new_site(session=shared_store(sentinels.url)))
 
 
 def test_a_cluster(new_redis, new_site):
     cluster = new_redis.cluster()
-    site = new_site(session=with_store(cluster.url, replicas=1))
+    site = new_site(session=shared_store(cluster.url, replicas=1))
     users = [f"user-{number}" for number in range(12)]
     browsers = {user: site.browser(user) for user in users}
     assert len({cluster.node_of(session_prefix(user)) for user in users}) == 3
@@ -132,13 +129,13 @@ def test_a_cluster(new_redis, new_site):
 # ---- credentials and certificates that are wrong ---------------------------------------------------------------------
 
 def a_cookie(new_site, server) -> str:
-    return new_site(session=with_store(server.url)).browser("alice").cookie
+    return new_site(session=shared_store(server.url)).browser("alice").cookie
 
 
 def test_a_wrong_password_is_503_until_it_is_right(new_redis, new_site):
     server = new_redis(users={"gateway": f"on >right {EVERYTHING}"})
     cookie = a_cookie(new_site, server)
-    site = new_site(session=with_store(server.url_of(user="gateway", password="wr0ng")))
+    site = new_site(session=shared_store(server.url_of(user="gateway", password="wr0ng")))
     is_refused(site, cookie)
     told = poll(lambda: [line for line in site.gateway.logged().splitlines() if "WRONGPASS" in line],
                 "a line that says so")
@@ -156,7 +153,7 @@ def test_a_wrong_password_is_503_until_it_is_right(new_redis, new_site):
 def test_a_user_without_the_rights_is_503(new_redis, new_site):
     server = new_redis(users={"gateway": "on >secret ~other:* &* +@all"})
     cookie = a_cookie(new_site, server)
-    site = new_site(session=with_store(server.url_of(user="gateway", password="secret")))
+    site = new_site(session=shared_store(server.url_of(user="gateway", password="secret")))
     with site.client() as client:
         refused = client.get("/account", {"Cookie": f"__Host-session={cookie}"})
     assert refused.status == 503 and refused.one("Retry-After") and set_cookies(refused) == []
@@ -172,26 +169,26 @@ def test_tls_that_cannot_be_verified_is_refused(new_redis, new_site, certificate
     shown = certificates.api if trusted == "another-name" else certificates.example  # api: not for 127.0.0.1
     server = new_redis(certificate=shown)
     ca = {"another": certificates.app.cert, "only-the-system": None, "another-name": certificates.api.cert}[trusted]
-    site = new_site(session=with_store(server.url, **({"ca": str(ca)} if ca else {})))
+    site = new_site(session=shared_store(server.url, **({"ca": str(ca)} if ca else {})))
     is_refused(site)
     poll(lambda: re.search(r"redis\.\w+ .*(certificate|verif)", site.gateway.logged()), "a line that says so")
 
 
 def test_tls_to_a_server_without_tls_is_refused(new_redis, new_site, certificates):
     server = new_redis()
-    site = new_site(session=with_store(server.url.replace("redis:", "rediss:"), ca=str(certificates.example.cert)))
+    site = new_site(session=shared_store(server.url.replace("redis:", "rediss:"), ca=str(certificates.example.cert)))
     is_refused(site)
 
 
 def test_what_is_no_redis_is_503(new_site):
-    site = new_site(session=with_store(f"redis://{new_site.app().address}"))
+    site = new_site(session=shared_store(f"redis://{new_site.app().address}"))
     is_refused(site)
 
 
 def test_a_gateway_starts_before_its_redis(new_redis, new_site):
     server = new_redis()
     server.kill()
-    site = new_site(session=with_store(server.url))
+    site = new_site(session=shared_store(server.url))
     is_refused(site)
     server.start()
     poll(lambda: site.gateway.admin("GET", "/readyz").status == 200, "the recovery")
@@ -200,27 +197,8 @@ def test_a_gateway_starts_before_its_redis(new_redis, new_site):
 
 # ---- rotagate check --------------------------------------------------------------------------------------------------
 
-GOOD = """\
-listen:
-  - address: 127.0.0.1:8080
-upstreams:
-  app: { servers: [127.0.0.1:9000] }
-routes:
-  - match: { path: / }
-    upstream: app
-session:
-  store: "%s"
-"""
-
-
-def checked(tmp_path, text: str) -> tuple[int, list[str], str]:
-    """The exit status, the lines that name a place in the file (LINE:COLUMN: message), and all that was said."""
-    file = tmp_path / "rotagate.yaml"
-    file.write_text(text)
-    told = rotagate("check", "--config", file)
-    said = told.stdout + told.stderr
-    return told.returncode, [line.removeprefix(f"{file}:") for line in said.splitlines()
-                             if line.startswith(f"{file}:")], said
+def with_url(url: str) -> str:
+    return GOOD + f'session:\n  store: "{url}"\n'
 
 
 @pytest.mark.parametrize("url", [
@@ -231,8 +209,8 @@ def checked(tmp_path, text: str) -> tuple[int, list[str], str]:
     "redis+sentinel://:secret@h1:26379,h2:26379,h3:26379/mymaster/1", "rediss+sentinel://h1:26379/mymaster",
     "redis+cluster://h1:6379", "redis+cluster://user:secret@h1:6379,h2:6379", "rediss+cluster://h1:6379,h2:6379"])
 def test_check_accepts_every_way(tmp_path, url):
-    status, _, said = checked(tmp_path, GOOD % url)
-    assert status == 0, said
+    told = checked(tmp_path, with_url(url))
+    assert told.status == 0, told.said
 
 
 @pytest.mark.parametrize("url", [
@@ -245,18 +223,17 @@ def test_check_accepts_every_way(tmp_path, url):
     "redis+cluster://", "redis+cluster://h1:6379/1", "redis+cluster://h1:6379,,h2:6379", "redis+cluster://h1:6379,",
     "redis+nonsense://h1:6379", "rediss+unix:///run/redis.sock", "REDIS", "http://127.0.0.1:6379"])
 def test_check_names_the_place_of_a_bad_url(tmp_path, url):
-    status, lines, said = checked(tmp_path, GOOD % url)
-    assert status == 1, said
-    assert [line for line in lines if re.match(r"9:10: .*session\.store", line)], said
+    told = checked(tmp_path, with_url(url))
+    assert told.complains("9:10: ", "session.store"), told.said
 
 
 @pytest.mark.parametrize("url", ["redis://:t0psecret@127.0.0.1:six", "redis://me:t0psecret@127.0.0.1:6379/x",
                                  "redis+sentinel://me:t0psecret@h1:26379", "redis://:t0p/secret@h:1:2",
                                  "redis//:t0psecret@h:1", "reddis://:t0psecret@h:1"])
 def test_check_tells_no_password(tmp_path, url):
-    status, lines, said = checked(tmp_path, GOOD % url)
-    assert status == 1 and [line for line in lines if line.startswith("9:10: ")], said
-    assert "t0p" not in said
+    told = checked(tmp_path, with_url(url))
+    assert told.complains("9:10: "), told.said
+    assert "t0p" not in told.said
 
 
 @pytest.mark.parametrize("text, where, what", [
@@ -266,11 +243,10 @@ def test_check_tells_no_password(tmp_path, url):
     ("redis: { replicas: 1, replicas: 2 }", "10:25:", "replicas"), ("redis: { ca: junk.crt }", "10:16:", "junk.crt")])
 def test_check_names_the_place_of_a_bad_setting(tmp_path, text, where, what):
     (tmp_path / "junk.crt").write_text("this is no certificate\n")
-    status, lines, said = checked(tmp_path, GOOD % "rediss://127.0.0.1:6379" + f"  {text}\n")
-    assert status == 1, said
-    assert [line for line in lines if line.startswith(where) and what in line], said
+    told = checked(tmp_path, with_url("rediss://127.0.0.1:6379") + f"  {text}\n")
+    assert told.complains(where, what), told.said
 
 
 def test_check_refuses_settings_of_redis_without_redis(tmp_path):
-    status, lines, said = checked(tmp_path, GOOD % "memory" + "  redis: { replicas: 1 }\n")
-    assert status == 1 and [line for line in lines if line.startswith("10:") and "redis" in line], said
+    told = checked(tmp_path, with_url("memory") + "  redis: { replicas: 1 }\n")
+    assert told.complains("10:", "redis"), told.said

@@ -6,20 +6,13 @@ import threading
 import pytest
 
 from harness import http1
-from harness.browser import Browser, app_saw, asked, session_cookie, set_cookies
-from harness.deadlines import PATIENCE, SCALE, poll, wait_for_protocol_time
-from harness.gateway import COOKIE, route
+from harness.browser import Browser, app_saw, asked, outlive, session_cookie, set_cookies
+from harness.deadlines import PACE, PATIENCE, SCALE, milliseconds, poll, wait_for_protocol_time
+from harness.gateway import COOKIE, rotation, route
+from harness.upstream import HeldAnswer
 
-GRACE = 0.5 * SCALE  # seconds
-LIFETIME = 2 * SCALE  # seconds, of the sessions that are left to expire
-
-
-def milliseconds(seconds: float) -> str:
-    return f"{int(seconds * 1000)}ms"
-
-
-def rotation(**more) -> dict:
-    return {"rotation": {"grace": milliseconds(GRACE)} | more.pop("rotation", {})} | more
+GRACE = 0.5  # seconds, of the gateways that show what happens after it
+LIFETIME = 2 * PACE  # seconds, of the sessions that are left to expire
 
 
 # ---- rotation -------------------------------------------------------------------------------------------------------
@@ -68,13 +61,11 @@ def test_an_unanswered_question_of_who_is_401_with_json(site):
 @pytest.mark.parametrize("on_replay, other_survives, thief_refused", [
     ("end_session", True, True), ("end_user", False, True), ("report", True, False)])
 def test_a_replay_ends_what_on_replay_says(new_site, on_replay, other_survives, thief_refused):
-    guarded = new_site(session=rotation(on_replay=on_replay))
+    guarded = new_site(session=rotation(GRACE, on_replay=on_replay))
     laptop, phone = guarded.browser("alice"), guarded.browser("alice")
     elsewhere = guarded.browser("alice", org="acme")
     thief = laptop.copy()
-    wait_for_protocol_time(1.3 * GRACE)
-    assert laptop.user() == laptop.user() == "alice"
-    wait_for_protocol_time(2.1 * GRACE)
+    outlive(laptop, GRACE)
     assert thief.user() == (None if thief_refused else "alice")
     assert guarded.gateway.await_security("replay", user="alice")["session"]
     assert laptop.user() == (None if thief_refused else "alice")
@@ -84,13 +75,11 @@ def test_a_replay_ends_what_on_replay_says(new_site, on_replay, other_survives, 
 
 @pytest.mark.parametrize("on_replay, ends", [("end_session", 1), ("end_user", 3)])
 def test_every_session_that_a_replay_ends_has_its_line_and_is_counted(new_site, on_replay, ends):
-    guarded = new_site(session=rotation(on_replay=on_replay))
+    guarded = new_site(session=rotation(GRACE, on_replay=on_replay))
     laptop, *others = (guarded.browser("alice") for _ in range(3))
     guarded.browser("alice", org="acme")
     thief = laptop.copy()
-    wait_for_protocol_time(1.3 * GRACE)
-    assert laptop.user() == laptop.user() == "alice"
-    wait_for_protocol_time(2.1 * GRACE)
+    outlive(laptop, GRACE)
     refused = thief.get("/account")
     assert refused.status == 401
     lines = guarded.gateway.security_log("replay")
@@ -105,7 +94,7 @@ def test_every_session_that_a_replay_ends_has_its_line_and_is_counted(new_site, 
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_strict_supersedes_a_cookie_when_its_successor_is_issued(new_site, strict):
-    configured = new_site(session=rotation(rotation={"strict": strict}))
+    configured = new_site(session=rotation(GRACE, rotation={"strict": strict}))
     alice = configured.browser("alice")
     wait_for_protocol_time(1.3 * GRACE)
     with configured.client() as client:
@@ -116,7 +105,7 @@ def test_strict_supersedes_a_cookie_when_its_successor_is_issued(new_site, stric
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_strict_or_not_parallel_requests_log_nobody_out(new_site, strict):
-    configured = new_site(session={"rotation": {"grace": f"{int(2 * SCALE)}s", "strict": strict}})
+    configured = new_site(session=rotation(2 * SCALE, rotation={"strict": strict}))
     alice = configured.browser("alice")
     threads = [threading.Thread(target=lambda: [alice.user() for _ in range(10)]) for _ in range(10)]
     for thread in threads:
@@ -161,13 +150,14 @@ def test_permanent_is_asked_for_by_name(site, value, permanent):
 
 def test_after_a_login_the_replaced_cookie_is_refused_but_not_deleted_for_a_while(new_site):
     """R7: a late 401 must not delete the cookie of the new session."""
-    timed = new_site(session=rotation())
+    grace = GRACE * PACE
+    timed = new_site(session=rotation(grace))
     alice = timed.browser("alice")
     old = alice.copy()
     alice.login("alice")
     refused = old.get("/account")
     assert refused.status == 401 and set_cookies(refused) == []
-    wait_for_protocol_time(2.2 * GRACE)
+    wait_for_protocol_time(2.2 * grace)
     refused = old.get("/account")
     assert refused.status == 401 and [cookie.deletes for cookie in set_cookies(refused)] == [True]
     assert alice.user() == "alice"
@@ -175,54 +165,29 @@ def test_after_a_login_the_replaced_cookie_is_refused_but_not_deleted_for_a_whil
 
 def test_a_late_answer_of_the_old_session_does_not_bury_the_new_login(site):
     """R7"""
-    arrived, go_on = threading.Event(), threading.Event()
-
-    def slow(exchange):
-        arrived.set()
-        assert go_on.wait(PATIENCE)
-        return http1.response_bytes(200, body=b"late")
-
-    site.app.on("/slow-login", slow)
+    held = HeldAnswer(site.app, "/slow-login")
     alice = site.browser("alice")
     with site.client() as client:
         client.send(http1.request_bytes("GET", "/slow-login", {"Cookie": alice.cookie_header}))
-        assert arrived.wait(PATIENCE)
+        held.await_request()
         alice.login("alice")
-        go_on.set()
+        held.release()
         late = client.read_response()
         assert set_cookies(late) == []
         alice.receive(late)
     assert alice.user() == "alice"
 
 
-@pytest.fixture
-def held(site):
-    """Makes the app hold back its answer to a path: held(path, headers) -> (it has arrived, let it go on)."""
-    def hold(path: str, headers: dict | None = None):
-        arrived, go_on = threading.Event(), threading.Event()
-
-        def answer(exchange):
-            exchange.read_body()
-            arrived.set()
-            assert go_on.wait(PATIENCE)
-            return http1.response_bytes(200, headers or {}, b"late")
-
-        site.app.on(path, answer)
-        return arrived, go_on
-
-    return hold
-
-
 @pytest.mark.parametrize("headers", [{"X-Session-End": "session"}, {"X-Session-User": ""}], ids=["end", "empty-user"])
-def test_a_late_logout_of_the_old_session_does_not_bury_the_new_login(site, held, headers):
+def test_a_late_logout_of_the_old_session_does_not_bury_the_new_login(site, headers):
     """R7: the old session has ended already, so there is nothing to delete."""
-    arrived, go_on = held("/control/late-logout", headers)
+    held = HeldAnswer(site.app, "/control/late-logout", headers)
     alice = site.browser("alice")
     with site.client() as client:
         client.send(http1.request_bytes("GET", "/control/late-logout", {"Cookie": alice.cookie_header}))
-        assert arrived.wait(PATIENCE)
+        held.await_request()
         alice.login("alice")
-        go_on.set()
+        held.release()
         late = client.read_response()
     assert late.status == 200 and set_cookies(late) == []
     assert alice.user() == "alice"
@@ -248,19 +213,19 @@ def test_a_logout_with_ambiguous_cookies_deletes_nothing(site):
 
 
 @pytest.mark.parametrize("worthless", ["revoked", "forged"])
-def test_a_late_deletion_of_a_worthless_cookie_does_not_bury_the_new_login(site, held, worthless):
+def test_a_late_deletion_of_a_worthless_cookie_does_not_bury_the_new_login(site, worthless):
     """R7: a deletion that was decided on more than a second ago is left to the next request."""
-    arrived, go_on = held("/optional/late")
+    held = HeldAnswer(site.app, "/optional/late")
     alice = site.browser("teresa")
     site.gateway.revoke("user=teresa")
     if worthless == "forged":
         alice.cookie = alice.cookie[:-1]
     with site.client() as client:
         client.send(http1.request_bytes("GET", "/optional/late", {"Cookie": alice.cookie_header}))
-        assert arrived.wait(PATIENCE)
+        held.await_request()
         alice.login("teresa")
         wait_for_protocol_time(1.2)
-        go_on.set()
+        held.release()
         late = client.read_response()
         assert late.status == 200 and set_cookies(late) == []
         again = client.get("/optional/x", {"Cookie": f"{COOKIE}=junk"})
@@ -366,7 +331,7 @@ def test_a_revocation_closes_what_the_session_has_open(site):
 @pytest.fixture(scope="module")
 def short_lived(module_sites):
     """Sessions that idle for two seconds at most; permanent ones for a minute."""
-    return module_sites(session={"idle_timeout": f"{int(LIFETIME)}s", "permanent_timeout": "1m"})
+    return module_sites(session={"idle_timeout": milliseconds(LIFETIME), "permanent_timeout": "1m"})
 
 
 def test_an_idle_session_ends(short_lived):
@@ -409,7 +374,7 @@ def test_a_permanent_session_outlives_the_idle_timeout(short_lived):
 
 
 def test_a_session_ends_at_its_absolute_timeout_however_busy(new_site):
-    timed = new_site(session={"absolute_timeout": f"{int(LIFETIME)}s"})
+    timed = new_site(session={"absolute_timeout": milliseconds(LIFETIME)})
     alice = timed.browser("alice")
     refused = poll(lambda: (response := alice.get("/x")).status == 401 and response, "the absolute end",
                    LIFETIME + PATIENCE)
@@ -419,7 +384,7 @@ def test_a_session_ends_at_its_absolute_timeout_however_busy(new_site):
 
 def test_an_idle_end_is_not_taken_for_the_absolute_one(new_site):
     """Pages that poll mint cookies whose end stays where it is."""
-    timed = new_site(session={"idle_timeout": f"{int(LIFETIME)}s", "absolute_timeout": "1h"})
+    timed = new_site(session={"idle_timeout": milliseconds(LIFETIME), "absolute_timeout": "1h"})
     alice = timed.browser("alice")
     poll(lambda: alice.get("/polling/x").status == 401, "the idle end", LIFETIME + PATIENCE)
     refusals = [line["reason"] for line in timed.gateway.security_log(user="alice") if line["event"] == "session_refused"]
@@ -428,7 +393,7 @@ def test_an_idle_end_is_not_taken_for_the_absolute_one(new_site):
 
 @pytest.mark.parametrize("path", ["/x", "/polling/x"])
 def test_a_cookie_that_comes_back_after_the_absolute_end_is_told_so(new_site, path):
-    timed = new_site(session={"absolute_timeout": f"{int(LIFETIME)}s"})
+    timed = new_site(session={"absolute_timeout": milliseconds(LIFETIME)})
     alice = timed.browser("alice")
     poll(lambda: alice.get(path).status == 401, "the absolute end", LIFETIME + PATIENCE)
     refusals = [line["reason"] for line in timed.gateway.security_log(user="alice") if line["event"] == "session_refused"]

@@ -6,7 +6,7 @@ import pytest
 
 from harness import http1
 from harness.browser import app_saw
-from harness.deadlines import SCALE, poll
+from harness.deadlines import PACE, milliseconds, poll
 from harness.gateway import route
 from harness.http1 import crlf
 
@@ -57,7 +57,7 @@ def test_an_app_that_closes_without_a_word_costs_no_request(new_site):
 
 def test_a_client_that_takes_nothing_is_cut_though_its_upload_went_on(new_site):
     """Reading the request and sending the answer each have a time limit of their own."""
-    site = open_site(new_site, limits={"idle_timeout": f"{int(2 * SCALE)}s"})
+    site = open_site(new_site, limits={"idle_timeout": milliseconds(PACE)})
 
     def answer_without_end(exchange):
         exchange.send(crlf("HTTP/1.1 200 OK⏎Content-Length: 1000000000⏎⏎"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from harness import http1
+from harness.deadlines import wait_for_protocol_time
 from harness.gateway import COOKIE, Gateway
 
 
@@ -129,6 +130,16 @@ class Browser:
             for client in itertools.chain.from_iterable(self._idle.values()):
                 client.close()
             self._idle.clear()
+
+
+def outlive(browser: Browser, grace: float) -> str:
+    """Goes on until the cookie that the browser has now is superseded, and its grace is over; returns that cookie."""
+    old = browser.cookie
+    wait_for_protocol_time(1.3 * grace)
+    user = browser.user()
+    assert user and browser.user() == user  # this presents a cookie minted more than 1.1 G later
+    wait_for_protocol_time(2.1 * grace)
+    return old
 
 
 def app_saw(response: http1.Response) -> http1.Request:

@@ -15,6 +15,7 @@ def _scale() -> float:
 
 SCALE = _scale()
 PATIENCE = 10 * SCALE  # of whatever should happen at once
+PACE = SCALE ** 0.5  # of times that a test sits out: they only have to leave room for the few requests within them
 
 
 def poll(condition, what: str, patience: float = PATIENCE):
@@ -26,6 +27,11 @@ def poll(condition, what: str, patience: float = PATIENCE):
             return value
         assert time.monotonic() < deadline, f"not within {patience:g} s: {what}"
         time.sleep(0.005)
+
+
+def milliseconds(seconds: float) -> str:
+    """As the configuration spells it."""
+    return f"{round(seconds * 1000)}ms"
 
 
 def wait_for_protocol_time(seconds: float) -> None:

@@ -6,12 +6,17 @@ import subprocess
 from urllib.parse import quote
 
 from harness.browser import Browser
-from harness.deadlines import PATIENCE, SCALE
+from harness.deadlines import PACE, PATIENCE, milliseconds
 from harness.gateway import Gateway, merged
 from harness.load import Load
 from harness.upstream import RecordingUpstream
 
-STORE_TIMEOUT = 0.5 * SCALE  # seconds
+STORE_TIMEOUT = 0.5 * PACE  # seconds
+
+
+def shared_store(url: str, **redis) -> dict:
+    """Settings of `session`. @param redis  those of session.redis"""
+    return {"store": url, "store_timeout": milliseconds(STORE_TIMEOUT)} | ({"redis": redis} if redis else {})
 
 
 class FleetBrowser(Browser):
@@ -34,8 +39,7 @@ class Fleet:
         @param changes  of each gateway's configuration
         """
         self.app: RecordingUpstream = app or new_site.app()
-        session = {"store": url, "store_timeout": f"{int(STORE_TIMEOUT * 1000)}ms"}
-        config = merged({"session": session | ({"redis": redis} if redis else {})}, changes)
+        config = merged({"session": shared_store(url, **(redis or {}))}, changes)
         self.sites = [new_site(self.app, **config) for _ in range(count)]
         self.gateways = [site.gateway for site in self.sites]
         self._browsers: list[Browser] = []

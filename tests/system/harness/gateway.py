@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from harness import http1
 from harness.client import RawClient, connect
-from harness.deadlines import PATIENCE, SCALE, poll
+from harness.deadlines import PATIENCE, SCALE, milliseconds, poll
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("ROTAGATE_BUILD", ROOT / "build" / "release"))
@@ -70,6 +70,11 @@ def route(path: str, access: str = "required", **settings) -> dict:
     """A route to the upstream `app`. Keywords `host` and `methods` belong to its match."""
     match = {"path": path} | {key: settings.pop(key) for key in ("host", "methods") if key in settings}
     return {"match": match, "upstream": "app", "access": access} | settings
+
+
+def rotation(grace: float, **session) -> dict:
+    """Settings of `session` with that grace, in seconds."""
+    return merged({"rotation": {"grace": milliseconds(grace)}}, session)
 
 
 ROUTES = [

@@ -6,12 +6,12 @@ import time
 from redis import Redis
 from redis.crc import key_slot
 
-from harness.deadlines import PATIENCE, SCALE, poll
+from harness.deadlines import PACE, PATIENCE, poll
 from harness.gateway import free_port
 from harness.redis_server import HOST, RedisServer
 
 MASTERS = 3
-NODE_TIMEOUT = int(1000 * SCALE)  # milliseconds
+NODE_TIMEOUT = int(1000 * PACE)  # milliseconds
 FAILOVER_PATIENCE = 3 * PATIENCE
 
 

@@ -3,15 +3,15 @@
 import pathlib
 import time
 
-from harness.deadlines import PATIENCE, SCALE, poll
+from harness.deadlines import PACE, PATIENCE, poll
 from harness.gateway import free_port
 from harness.redis_server import HOST, RedisProcess, RedisServer
 
 NAME = "mymaster"
-DOWN_AFTER = int(500 * SCALE)         # milliseconds without an answer
-FAILOVER_TIMEOUT = int(1500 * SCALE)  # milliseconds; a lost election is held again after twice as long
+DOWN_AFTER = int(500 * PACE)         # milliseconds without an answer
+FAILOVER_TIMEOUT = int(1500 * PACE)  # milliseconds; a lost election is held again after twice as long
 QUORUM = 2
-FAILOVER_PATIENCE = 3 * PATIENCE      # a lost election included
+FAILOVER_PATIENCE = 3 * PATIENCE     # a lost election included
 
 
 class Sentinel(RedisProcess):

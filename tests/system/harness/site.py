@@ -86,20 +86,22 @@ class Site:
 
     def restart(self, crash: bool = False) -> None:
         """Another process in place of this one, which ends well, or as a crash would end it."""
-        self._leave()
-        self.gateway.kill() if crash else self.gateway.stop()
+        if crash:
+            self.gateway.kill()
+        else:
+            self.stop()
         self.gateway = self.gateway.started_again()
         self._canary_browser = None
 
-    def _leave(self) -> None:
-        """The gateway would wait a second for one more request of each browser."""
+    def stop(self) -> None:
+        """Ends the gateway; it would wait a second for one more request of each browser."""
         for browser in self._browsers:
             browser.close()
+        self.gateway.stop()
 
     def close(self) -> None:
         try:
-            self._leave()
-            self.gateway.stop()
+            self.stop()
         finally:
             self.app.close()
         assert not self.app.violations, "the app received what is not HTTP/1:\n" + "\n".join(self.app.violations)

@@ -62,6 +62,26 @@ def echo(exchange: Exchange) -> bytes:
     return answer[:len(answer) - len(body)] if request.method == "HEAD" else answer
 
 
+class HeldAnswer:
+    """The app's answer to a path, held back once the request has come."""
+
+    def __init__(self, app: "RecordingUpstream", path: str, headers: dict | None = None):
+        self._headers, self._arrived, self._released = headers or {}, threading.Event(), threading.Event()
+        app.on(path, self._answer)
+
+    def _answer(self, exchange: Exchange) -> bytes:
+        exchange.read_body()
+        self._arrived.set()
+        assert self._released.wait(PATIENCE)
+        return http1.response_bytes(200, self._headers, b"late")
+
+    def await_request(self) -> None:
+        assert self._arrived.wait(PATIENCE)
+
+    def release(self) -> None:
+        self._released.set()
+
+
 class Connection:
     def __init__(self, app: "RecordingUpstream", sock: socket.socket, number: int):
         self.app, self.sock, self.number = app, sock, number
