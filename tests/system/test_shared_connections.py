@@ -7,6 +7,7 @@ import pytest
 from harness import http1
 from harness.browser import app_saw
 from harness.deadlines import PACE, milliseconds, poll
+from harness.full_send_buffers import FullSendBuffers
 from harness.gateway import route
 from harness.http1 import crlf
 
@@ -84,3 +85,31 @@ def test_a_client_that_leaves_in_its_upload_is_no_failure_of_the_app(new_site):
     line = poll(lambda: next((line for line in site.gateway.access_log() if line["path"] == "/upload"), None), "a line")
     assert line["reason"] == "client_gone"
     assert "upstream.failed" not in site.gateway.stderr()
+
+
+def test_a_refusal_that_waits_for_its_client_has_let_go_of_the_app(new_site, tmp_path):
+    """The connection to the app is gone by then. When the session ends meanwhile, nothing may be done to it."""
+    def endless(exchange):
+        exchange.send(crlf("HTTP/1.1 200 OK⏎Content-Length: 1000⏎⏎begin"))
+        exchange.gone()
+
+    buffers = FullSendBuffers(tmp_path)
+    site = new_site(environment=buffers.environment)
+    site.app.on("/endless", endless)
+    alice = site.browser("alice")
+    with site.client() as beside, site.client() as client:
+        beside.send(http1.request_bytes("GET", "/endless", {"Cookie": alice.cookie_header}))
+        http1.read_response_head(beside.reader)
+        asked = len(site.app.connections)
+        buffers.fill(site.gateway.address)
+        client.send(crlf("POST /x HTTP/1.1⏎Host: example.test⏎"
+                         f"Cookie: {alice.cookie_header}⏎Transfer-Encoding: chunked⏎⏎no size⏎"))
+        poll(lambda: len(site.app.connections) > asked and site.app.connections[asked].closed.is_set(),
+             "the upload is refused, and the app's connection given up")
+        site.gateway.revoke("user=alice")
+        beside.read_until_close()  # so the gateway has looked at all its connections
+        assert site.gateway.admin("GET", "/healthz").status == 200
+        assert site.gateway.metrics()['rotagate_requests_total{class="4xx"}'] == 0, "the refusal waits still"
+        buffers.clear()
+        refusal = client.send(b"more").read_response()
+        assert refusal.status == 400 and refusal.closes
