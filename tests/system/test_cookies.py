@@ -1,17 +1,17 @@
 """SECURITY.md section 3: the session and its cookie. The ids of its table begin the ids of the cases."""
 
 import base64
-import concurrent.futures
 import random
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
 from harness import http1
-from harness.browser import Browser, SetCookie, app_saw, asked, outlive, session_cookie, set_cookies
+from harness.browser import Browser, SetCookie, app_saw, asked, deletes_cookie, outlive, session_cookie, set_cookies
 from harness.deadlines import PACE, wait_for_protocol_time
 from harness.gateway import COOKIE, rotagate, rotation, route
 from harness.http1 import crlf
+from harness.load import in_parallel
 from harness.upstream import HeldAnswer
 
 GRACE = 0.5  # seconds, of the gateways that show what happens to old cookies
@@ -117,7 +117,7 @@ def test_a_cookie_of_another_gateway_is_a_forgery(site, new_site, tmp_path):
     same_key = new_site()
     unknown = Browser(site.gateway, cookie=same_key.browser("alice").cookie).get("/account")
     for response in (foreign, unknown):
-        assert response.status == 401 and [cookie.deletes for cookie in set_cookies(response)] == [True]
+        assert response.status == 401 and deletes_cookie(response)
     assert told(foreign) == told(unknown), "the answers tell an unknown session from a forged cookie"
 
 
@@ -395,8 +395,7 @@ def test_a_session_that_has_ended_stays_ended(site, end):
     browser = site.browser(user)
     held = HeldAnswer(site.app, "/control/slow", {"X-Session-Data": '{"late":1}'})
     with site.client() as client:
-        client.send(http1.request_bytes("GET", "/control/slow", {"Cookie": browser.cookie_header}))
-        held.await_request()
+        held.ask(client, browser.cookie_header)
         end(site, browser, user)
         held.release()
         late = client.read_response()
@@ -413,11 +412,6 @@ def lively(module_sites):
     """A gateway as it runs: two threads, several connections to the app."""
     return module_sites(session=rotation(RELAXED_GRACE), threads=2,
                         upstreams={"app": {"max_idle_connections": 16}})
-
-
-def in_parallel(count: int, workers: int, work) -> list:
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(work, range(count)))
 
 
 def test_200_requests_in_parallel_log_nobody_out(lively):

@@ -2,16 +2,16 @@
 
 import contextlib
 import json
-import threading
 import time
 
 import pytest
 
 from harness import http1
-from harness.browser import app_saw, asked, outlive, set_cookies
+from harness.browser import app_saw, asked, deletes_cookie, is_refused_after_a_login, outlive, set_cookies
 from harness.deadlines import PACE, PATIENCE, SCALE, milliseconds, poll, wait_for_protocol_time
 from harness.fleet import Fleet
 from harness.gateway import rotation
+from harness.load import in_parallel
 from harness.redis_server import session_prefix
 from harness.upstream import HeldAnswer
 
@@ -36,7 +36,7 @@ def test_a_logout_on_one_gateway_counts_on_the_other(fleet):
     alice = fleet.browser_at(fleet.a, "lena")
     copy = alice.copy().at(fleet.b)
     assert copy.user() == "lena"
-    assert [cookie.deletes for cookie in set_cookies(alice.logout())] == [True]
+    assert deletes_cookie(alice.logout())
     assert copy.user() is None
 
 
@@ -51,13 +51,8 @@ def test_the_apps_data_is_the_same_everywhere(fleet):
 def test_parallel_requests_over_all_gateways_log_nobody_out(of_its_own, strict):
     """R1"""
     fleet = of_its_own(session=rotation(SCALE, rotation={"strict": strict}))
-    alice, seen = fleet.browser("alice"), []
-    threads = [threading.Thread(target=lambda: seen.extend(alice.user() for _ in range(40))) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert seen == ["alice"] * 240
+    alice = fleet.browser("alice")
+    assert in_parallel(240, 6, lambda _: alice.user()) == ["alice"] * 240
     alice.close()
 
 
@@ -82,13 +77,7 @@ def test_a_cookie_that_was_replaced_is_refused_without_a_deletion_everywhere(of_
     grace = GRACE * PACE
     fleet = of_its_own(session=rotation(grace))
     alice = fleet.browser_at(fleet.a, "alice")
-    old = alice.copy().at(fleet.b)
-    alice.login("alice")
-    refused = old.get("/account")
-    assert refused.status == 401 and set_cookies(refused) == []
-    wait_for_protocol_time(2.2 * grace)
-    refused = old.get("/account")
-    assert refused.status == 401 and [cookie.deletes for cookie in set_cookies(refused)] == [True]
+    is_refused_after_a_login(alice, alice.copy().at(fleet.b), grace)
     assert alice.at(fleet.b).user() == "alice"
 
 
@@ -97,8 +86,7 @@ def test_a_late_answer_of_the_old_session_does_not_bury_a_login_elsewhere(fleet)
     held = HeldAnswer(fleet.app, "/slow-login")
     alice = fleet.browser_at(fleet.a, "alice")
     with fleet.b.client() as client:
-        client.send(http1.request_bytes("GET", "/slow-login", {"Cookie": alice.cookie_header}))
-        held.await_request()
+        held.ask(client, alice.cookie_header)
         alice.login("alice")
         wait_for_protocol_time(1.1)
         held.release()
@@ -147,7 +135,7 @@ def test_a_revocation_is_over_everywhere_before_the_call_returns(of_its_own, how
         assert laptop.user() == phone.user() == "olga"  # their connections to the other gateway are open
         revoked = ENDINGS[how](fleet, "olga")
         refused = laptop.get("/account")
-        assert refused.status == 401 and [cookie.deletes for cookie in set_cookies(refused)] == [True]
+        assert refused.status == 401 and deletes_cookie(refused)
         assert phone.user() is None
         assert other.user() == (None if how == "all" else "other")
         assert revoked == (3 if how == "all" else 2)

@@ -41,6 +41,11 @@ def session_cookie(response: http1.Response) -> SetCookie:
     return found[0]
 
 
+def deletes_cookie(response: http1.Response) -> bool:
+    """Whether that is all that the answer does to the session cookie."""
+    return [cookie.deletes for cookie in set_cookies(response)] == [True]
+
+
 def asked(target: str, headers: dict | None = None, **wishes) -> str:
     """A target whose query asks the echoing app for an answer: headers, status=, body=."""
     parts = [f"{name}={quote(str(value), safe='')}" for name, value in wishes.items()]
@@ -140,6 +145,17 @@ def outlive(browser: Browser, grace: float) -> str:
     assert user and browser.user() == user  # this presents a cookie minted more than 1.1 G later
     wait_for_protocol_time(2.1 * grace)
     return old
+
+
+def is_refused_after_a_login(browser: Browser, old: Browser, grace: float) -> None:
+    """R7: when a login has replaced a cookie, the cookie is refused at once, but deleted only after the grace: a late 401
+    must not delete the cookie of the new session."""
+    browser.login("alice")
+    refused = old.get("/account")
+    assert refused.status == 401 and set_cookies(refused) == []
+    wait_for_protocol_time(2.2 * grace)
+    refused = old.get("/account")
+    assert refused.status == 401 and deletes_cookie(refused)
 
 
 def app_saw(response: http1.Response) -> http1.Request:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from harness.browser import Browser, app_saw, set_cookies
@@ -29,6 +30,12 @@ class Answer:
         seen_as = app_saw(response).one("X-User-Id") if response.status == 200 else None
         return Answer(user, began, time.monotonic() - began, response.status, response.one("Retry-After"),
                       any(not cookie.deletes for cookie in cookies), any(cookie.deletes for cookie in cookies), seen_as)
+
+
+def in_parallel(count: int, workers: int, work) -> list:
+    """What work(0), work(1), … return, so many of them at a time."""
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(work, range(count)))
 
 
 class Load:

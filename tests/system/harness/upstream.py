@@ -66,7 +66,8 @@ class HeldAnswer:
     """The app's answer to a path, held back once the request has come."""
 
     def __init__(self, app: "RecordingUpstream", path: str, headers: dict | None = None):
-        self._headers, self._arrived, self._released = headers or {}, threading.Event(), threading.Event()
+        self._path, self._headers = path, headers or {}
+        self._arrived, self._released = threading.Event(), threading.Event()
         app.on(path, self._answer)
 
     def _answer(self, exchange: Exchange) -> bytes:
@@ -75,7 +76,9 @@ class HeldAnswer:
         assert self._released.wait(PATIENCE)
         return http1.response_bytes(200, self._headers, b"late")
 
-    def await_request(self) -> None:
+    def ask(self, client, cookie_header: str) -> None:
+        """Sends the request, and returns when the app has it."""
+        client.send(http1.request_bytes("GET", self._path, {"Cookie": cookie_header}))
         assert self._arrived.wait(PATIENCE)
 
     def release(self) -> None:
