@@ -2,23 +2,15 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/error.hpp>
-#include <openssl/err.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 namespace rotagate::proxy {
 namespace {
-
-constexpr std::size_t record_size = 16'384;  // RFC 8446 section 5.1
-
-/// Ciphertext that OpenSSL wrote and the socket has not taken yet; empty whenever a coroutine could run.
-std::string& sealed() {
-    thread_local std::string bytes;
-    return bytes;
-}
 
 /// What TLS is read into, to be decrypted at once: one block, which stays in the processor's cache.
 Buffer& arriving() {
@@ -35,32 +27,10 @@ Stream::Stream(asio::io_context& loop, Socket socket, tls::Ssl ssl, std::size_t 
     descriptor_ = socket.release();
     if (!ec) ec = poller_.add(descriptor_, *this);
     if (ec) read_error_ = write_error_ = ec;  // which is handled at the first use
-    if (ssl_) {
-        bio_.out = &sealed();
-        tls::attach(ssl_.get(), bio_);
-    }
+    if (ssl_) attach_tls();
 }
 
 Stream::~Stream() { release(); }
-
-Task<error_code> Stream::handshake() {
-    while (!read_error_) {
-        tls::forget_errors();
-        const int result = SSL_do_handshake(ssl_.get());
-        const int error = SSL_get_error(ssl_.get(), result);
-        if (!send_sealed()) {
-            if (const error_code ec = co_await flush()) co_return ec;
-        }
-        if (result == 1) co_return error_code();
-        if (error != SSL_ERROR_WANT_READ) {
-            const auto code = static_cast<int>(ERR_get_error());
-            co_return read_error_ = error_code(code, asio::error::get_ssl_category());
-        }
-        if (!reading_) start_read();
-        co_await arrived_.wait();
-    }
-    co_return read_error_;
-}
 
 Task<error_code> Stream::more(std::size_t seen) {
     interrupted_ = false;
@@ -163,77 +133,11 @@ void Stream::on_read(error_code ec, std::size_t n) {
     std::exchange(watcher_, nullptr)->on_idle_event(*this);
 }
 
-/// Decrypts what was just read, and keeps what has to wait: for room, or for the handshake, which reads by itself.
-bool Stream::take_ciphertext(std::span<const char> bytes) {
-    bio_.in = {bytes.data(), bytes.size()};
-    const bool progress = SSL_is_init_finished(ssl_.get()) && decrypt();
-    if (!bio_.in.empty()) {
-        if (!ciphertext_) ciphertext_ = Buffer(Buffer::client_size);
-        bio_.in = {ciphertext_.data(), bio_.in.copy(ciphertext_.data(), bio_.in.size())};
-    }
-    return progress;
-}
-
-/// Decrypts what has arrived, as far as the input has room. Returns whether there is more input than before.
-bool Stream::decrypt() {
-    bool progress = false;
-    while (!read_error_ && (!bio_.in.empty() || SSL_pending(ssl_.get()) > 0) && make_room()) {
-        tls::forget_errors();
-        std::size_t n = 0;
-        const int result = SSL_read_ex(ssl_.get(), input_.data() + end_, input_.size() - end_, &n);
-        end_ += n;
-        progress |= n > 0;
-        if (result == 1) continue;
-        const int error = SSL_get_error(ssl_.get(), result);
-        if (error == SSL_ERROR_ZERO_RETURN) {
-            read_error_ = asio::error::eof;
-        } else if (error != SSL_ERROR_WANT_READ) {
-            read_error_ = error_code(static_cast<int>(ERR_get_error()), asio::error::get_ssl_category());
-        }
-    }
-    if (!sealed().empty()) send_sealed();  // key updates and alerts
-    return progress;
-}
-
 bool Stream::send(std::initializer_list<std::string_view> pieces) {
     if (write_error_) return false;
     if (!ssl_) return send_plain(pieces);
     encrypt(pieces);
     return send_sealed();
-}
-
-void Stream::encrypt(std::initializer_list<std::string_view> pieces) {
-    thread_local std::string record;  // what is too small for a record of its own is gathered here
-    const auto seal = [this](std::string_view plain) {
-        std::size_t written = 0;
-        if (SSL_write_ex(ssl_.get(), plain.data(), plain.size(), &written) != 1)
-            write_error_ = error_code(static_cast<int>(ERR_get_error()), asio::error::get_ssl_category());
-    };
-    record.clear();
-    for (std::string_view piece : pieces) {
-        while (!piece.empty() && !write_error_) {
-            if (record.empty() && piece.size() >= record_size) {
-                seal(piece.substr(0, record_size));
-                piece.remove_prefix(record_size);
-                continue;
-            }
-            const std::string_view part = piece.substr(0, record_size - record.size());
-            record += part;
-            piece.remove_prefix(part.size());
-            if (record.size() == record_size) {
-                seal(record);
-                record.clear();
-            }
-        }
-    }
-    if (!record.empty() && !write_error_) seal(record);
-}
-
-bool Stream::send_sealed() {
-    std::string& bytes = sealed();
-    const bool sent = send_plain({bytes});
-    bytes.clear();
-    return sent;
 }
 
 bool Stream::send_plain(std::initializer_list<std::string_view> pieces) {

@@ -62,8 +62,8 @@ public:
     bool settled() const { return poller_.round() >= watched_in_round_ + 2; }
     /// The same as quiet(), by a look at the descriptor itself.
     bool quiet_now();
-    /// Gives the input's block back where all of it is consumed; the next bytes get another. The one that was given back
-    /// last is used first, and is still in the processor's cache.
+    /// Gives the input's block back where all of it is consumed; the next bytes get another. The one that was given
+    /// back last is used first, and is still in the processor's cache.
     void release_input();
     /// Tells the watcher, once, of the next event while nobody reads. For pooled connections that are quiet().
     void watch(StreamWatcher& watcher);
@@ -92,13 +92,16 @@ private:
     void on_read(error_code ec, std::size_t n);
     void wake();
     void release();
-    bool take_ciphertext(std::span<const char> bytes);
-    bool decrypt();
     bool make_room();
-    void encrypt(std::initializer_list<std::string_view> pieces);
-    bool send_sealed();
     bool send_plain(std::initializer_list<std::string_view> pieces);
     std::size_t write(std::span<iovec> pieces);
+
+    // In stream_tls.cpp.
+    void attach_tls();
+    bool take_ciphertext(std::span<const char> bytes);
+    bool decrypt();
+    void encrypt(std::initializer_list<std::string_view> pieces);
+    bool send_sealed();
 
     asio::io_context& loop_;
     Poller& poller_;

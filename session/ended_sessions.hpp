@@ -23,7 +23,7 @@ public:
     bool contains(const std::string& id, Time now) const;
 
 private:
-    /// An answer that takes longer than a second asks the store anyway, and long ones are looked at every second.
+    /// An answer that takes longer than a second asks the store anyway, and long ones are looked at every 250 ms.
     static constexpr std::chrono::seconds remembered{5};
     /// Beyond it the earliest are forgotten before their time; then it is the store that tells.
     static constexpr std::size_t capacity = 100'000;
