@@ -27,6 +27,13 @@ stored = created .. ' ' .. permanent .. ' ' .. expires .. ' ' .. seen .. ' ' .. 
 redis.call('HSET', KEYS[1], 'state', stored)
 )";
 
+// The same for a session that is there. A server whose memory is full refuses what may take more of it, unless the
+// script has written before: setting the expiry is never refused, and the new state is no longer than the old.
+inline constexpr std::string_view rewrite_state = R"(
+redis.call('PEXPIREAT', KEYS[1], created + expires)
+<write_state>
+)";
+
 // Applies the rule of session/rotation.cpp to the mint time in ARGV. Leaves whether it is a replay, and whether there
 // is something to keep.
 inline constexpr std::string_view rotate = R"(
@@ -65,8 +72,7 @@ if ARGV[2] == '1' then
         expires, renewed = renewal, true
     end
 end
-if changed or renewed then <write_state> end
-if renewed then redis.call('PEXPIREAT', KEYS[1], created + expires) end
+if changed or renewed then <rewrite_state> end
 return {replay and 3 or 1, now, stored, data}
 )";
 
@@ -74,7 +80,7 @@ return {replay and 3 or 1, now, stored, data}
 inline constexpr std::string_view issue_body = R"(
 if expires <= now - created then return {0, now} end
 <rotate>
-if changed then <write_state> end
+if changed then <rewrite_state> end
 return {1, now}
 )";
 

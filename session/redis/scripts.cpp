@@ -20,8 +20,9 @@ using namespace std::string_view_literals;
 /// Puts the blocks in their places.
 std::string filled_in(std::string_view script) {
     std::string text(script);
-    for (const auto& [place, block] : {std::pair{"<rotate>"sv, rotate}, std::pair{"<write_state>"sv, write_state},
-                                       std::pair{"<read_stored>"sv, read_stored}})
+    for (const auto& [place, block] :
+         {std::pair{"<rotate>"sv, rotate}, std::pair{"<rewrite_state>"sv, rewrite_state},
+          std::pair{"<write_state>"sv, write_state}, std::pair{"<read_stored>"sv, read_stored}})
         for (auto at = text.find(place); at != std::string::npos; at = text.find(place))
             text.replace(at, place.size(), block);
     return text;
