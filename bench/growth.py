@@ -2,7 +2,8 @@
 """Compares the CPU time per request with few sessions in the store and with many, and what a session takes in memory.
 
 Two gateways with a store each, one worker, alone on CPU 0; the load generator (wrk), the app and Redis on CPU 1. The
-requests are of sessions drawn by lot. The two take turns within each round.
+requests are of as many active sessions, drawn by lot from all: how often a session comes decides how often its renewal
+is written. The two take turns within each round.
 """
 
 import argparse
@@ -16,8 +17,6 @@ import tempfile
 import compare
 import peers
 from peers import Peer
-
-SAMPLE = 100_000  # at most as many sessions are drawn from
 
 
 def log_in(peer: Peer, sessions: int, cookies: pathlib.Path) -> int:
@@ -73,7 +72,7 @@ def grow(store: str, sizes: list[int], arguments) -> list[str]:
             before = memory_of(peer)
             count = log_in(peer, size, cookies)
             sites.append((peer, count, (memory_of(peer) - before) / count, cookies))
-            draw(cookies, min(size, SAMPLE))
+            draw(cookies, arguments.active)
         samples = {peer.name: [] for peer, *_ in sites}
         for number in range(arguments.rounds):
             for peer, _, _, cookies in sites if number % 2 else sites[::-1]:
@@ -109,6 +108,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--stores", nargs="+", choices=["memory", "lmdb", "redis"], default=["memory", "lmdb", "redis"])
     parser.add_argument("--few", type=int, default=1_000)
     parser.add_argument("--many", type=int, default=1_000_000)
+    parser.add_argument("--active", type=int, default=1_000, help="sessions that requests are drawn from")
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--seconds", type=int, default=3, help="of each measurement")
     parser.add_argument("--write", action="store_true", help="put the table into bench/RESULTS.md")
@@ -122,7 +122,7 @@ def main() -> None:
     if arguments.write:
         compare.write_section("Growth with the number of sessions", "\n".join([
             table(rows), "",
-            f"Requests of up to {SAMPLE} sessions drawn by lot, {arguments.rounds} rounds of {arguments.seconds} s; a ratio "
+            f"Requests of {arguments.active} sessions drawn by lot, {arguments.rounds} rounds of {arguments.seconds} s; a ratio "
             "compares within one round. A session's bytes are what the gateway's resident memory, or Redis' used_memory, "
             "has grown by, indexes included. Made by `./dev bench growth --write`.", ""]))
 
