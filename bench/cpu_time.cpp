@@ -1,0 +1,37 @@
+#include "bench/cpu_time.hpp"
+
+#include <ctime>
+#include <fstream>
+#include <sstream>
+
+#include <unistd.h>
+
+namespace rotagate::bench {
+
+std::optional<CpuTime> cpu_time_of(int pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    std::string line;
+    if (!std::getline(file, line)) return std::nullopt;
+    // proc(5): the name, in parentheses, may hold anything; utime and stime are the 12th and 13th field behind it.
+    std::istringstream fields(line.substr(line.rfind(')') + 1));
+    std::string skipped;
+    for (int i = 0; i < 11; ++i) fields >> skipped;
+    double user = 0, system = 0;
+    if (!(fields >> user >> system)) return std::nullopt;
+    return CpuTime((user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK)));
+}
+
+std::string name_of(int pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/comm");
+    std::string name;
+    std::getline(file, name);
+    return name;
+}
+
+CpuTime own_cpu_time() {
+    timespec used{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return CpuTime(static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9);
+}
+
+}  // namespace rotagate::bench

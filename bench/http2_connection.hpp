@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <nghttp2/nghttp2.h>
+
+#include "bench/client_loop.hpp"
+#include "bench/failure.hpp"
+#include "proxy/message.hpp"
+
+namespace rotagate::bench {
+
+/// One request over HTTP/2, and what has come of its answer.
+struct Http2Exchange {
+    std::int32_t id = 0;  ///< of its stream; 0: none
+    std::string_view body;
+    proxy::ResponseHead head;
+    std::deque<std::string> text;  ///< that the head's fields are views of
+    bool has_head = false, has_end = false;
+    Failure failure = Failure::none;
+    proxy::Signal changed;
+
+    void start(std::string_view request_body) {
+        id = 0;
+        body = request_body;
+        head.status = 0;
+        head.fields.clear();
+        text.clear();
+        has_head = has_end = false;
+        failure = Failure::none;
+    }
+};
+
+/// The HTTP/2 connection of a browser, for all of its requests (RFC 9113, by nghttp2). All streams end with it.
+class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
+public:
+    using Fields = std::vector<std::pair<std::string_view, std::string_view>>;
+
+    explicit Http2Connection(ClientLoop& loop) : loop_(loop) {}
+    ~Http2Connection();
+
+    bool is_open() const { return stream_ && !going_away_; }
+    /// Connects to the next target, unless it is open.
+    Task<Failure> open();
+    /// @param exchange  has to live until it has its end, or is cancelled
+    /// @param fields    are copied
+    void submit(Http2Exchange& exchange, const Fields& fields);
+    /// Tells the server that nobody waits for the answer any more.
+    void cancel(Http2Exchange& exchange);
+    void close(Failure reason);
+
+private:
+    struct FreeSession {
+        void operator()(nghttp2_session* session) const { nghttp2_session_del(session); }
+    };
+    struct Callbacks;
+
+    Task<Failure> connect();
+    bool greet();
+    Task<> read(std::shared_ptr<Http2Connection> self, std::shared_ptr<proxy::Stream> stream);
+    Task<> finish_sending(std::shared_ptr<Http2Connection> self, std::shared_ptr<proxy::Stream> stream);
+    void flush();
+    void flush_soon();
+    void tell();
+
+    ClientLoop& loop_;
+    std::shared_ptr<proxy::Stream> stream_;
+    std::unique_ptr<nghttp2_session, FreeSession> session_;
+    std::string out_;
+    bool opening_ = false, going_away_ = false, sending_ = false, flush_is_due_ = false;
+    std::vector<Http2Exchange*> active_, changed_;
+    std::vector<proxy::Signal*> awaiting_open_;
+};
+
+}  // namespace rotagate::bench
