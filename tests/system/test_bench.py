@@ -1,0 +1,264 @@
+"""rotagate-bench against real gateways and the demo app: what it reports has to be what happened."""
+
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from harness.deadlines import PATIENCE, SCALE
+from harness.gateway import BUILD, free_port, route
+from harness.program import AppProgram
+
+BENCH = BUILD / "rotagate-bench"
+ROUTES = [route("/login", "optional", sessions="control"), route("/logout", "optional", sessions="control"),
+          route("/account", sessions="control", session_data=True, on_unauthenticated={"redirect": "/login?next={uri}"}),
+          route("/status", "public"), route("/")]
+GRACE = 0.5 if SCALE == 1 else 1.0  # seconds; half of it is left to a slow machine
+MINUTES = 12 * PATIENCE  # for a whole run
+
+
+def milliseconds(seconds: float) -> str:
+    return f"{int(seconds * 1000)}ms"
+
+
+def rotation(grace: float = GRACE, **session) -> dict:
+    return {"session": {"rotation": {"grace": milliseconds(grace)}} | session}
+
+
+def demo_app(folder: pathlib.Path) -> AppProgram:
+    return AppProgram(BUILD / "rotagate-demo-app", "--listen", "127.0.0.1:{port}", folder=folder)
+
+
+@pytest.fixture
+def app(tmp_path):
+    """For one site, which closes it."""
+    return demo_app(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def site(module_sites, tmp_path_factory):
+    return module_sites(demo_app(tmp_path_factory.mktemp("app")), routes=ROUTES)
+
+
+def url(gateway, path: str = "") -> str:
+    return "https://%s:%d" % gateway.address + path
+
+
+def command(what: str, gateway, *options, path: str = "", threads: int = 2) -> list:
+    return [BENCH, what, "--target", url(gateway, path), "--ca", gateway.trust, "--login", "/login",
+            "--threads", str(threads), *map(str, options)]
+
+
+class Ran:
+    """One run to its end: exit code, output, figures."""
+
+    def __init__(self, arguments: list, folder: pathlib.Path):
+        self.file = folder / "figures.json"
+        done = subprocess.run([*arguments, "--json", self.file], capture_output=True, text=True, timeout=MINUTES)
+        self.status, self.out, self.err = done.returncode, done.stdout, done.stderr
+
+    @property
+    def figures(self) -> dict:
+        assert self.file.exists(), f"exit code {self.status}\n{self.out}\n{self.err}"
+        return json.loads(self.file.read_text())
+
+    def failures(self) -> dict:
+        return {kind: count for kind, count in self.figures["failed"].items() if count}
+
+
+def steps(figures: dict) -> dict[str, int]:
+    return {step["name"]: step["answered"] for step in figures["steps"]}
+
+
+# ---- load -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_closed_loop_keeps_every_session_through_its_rotation(site, tmp_path):
+    before = site.gateway.store_calls()
+    ran = Ran(command("load", site.gateway, "--connections", 4, "--users", 8, "--duration", "1s", "--warm-up", "0",
+                      "--pid", site.gateway.process.pid, path="/bytes?n=100"), tmp_path)
+    assert ran.status == 0 and not ran.failures(), ran.out + ran.err
+    figures = ran.figures
+    assert "8 of 8 users signed in" in ran.err
+    assert list(steps(figures)) == ["GET /bytes?n=100"] and figures["answered"] > 8
+    assert figures["latency"]["count"] == figures["answered"]
+    assert 0 < figures["latency"]["p50_us"] <= figures["latency"]["p99.99_us"] <= figures["latency"]["max_us"]
+    assert figures["processes"][0]["name"] == "rotagate" and figures["processes"][0]["cpu_us_per_request"] > 0
+    assert sum(second["answered"] for second in figures["timeline"]) <= figures["answered"]
+    assert site.gateway.store_calls() - before >= figures["answered"], "a session cookie with every request"
+    assert not site.gateway.security_log("replay")
+
+
+SCENARIO = """
+login: { path: /login, form: "user={user}" }
+logout: { path: /logout, weight: 10 }
+requests:
+  - { path: /account, weight: 30 }
+  - { path: "/chunked?n=3000&chunk=100&again={number}", weight: 30, name: chunks }
+  - { path: /count, body: 100KiB, weight: 20 }
+  - { path: "/status?code=503", weight: 10, needs_session: false, name: broken }
+"""
+
+
+def test_an_open_loop_plays_a_scenario_and_draws_a_report(site, tmp_path):
+    scenario, page = tmp_path / "mix.yaml", tmp_path / "report.html"
+    scenario.write_text(SCENARIO)
+    arguments = [BENCH, "load", "--target", url(site.gateway), "--ca", site.gateway.trust, "--scenario", scenario,
+                 "--users", "20", "--rate", "100", "--arrivals", "poisson", "--duration", "2s", "--warm-up", "1s",
+                 "--report", page]
+    ran = Ran(arguments, tmp_path)
+    assert ran.status == 0, ran.err
+    figures = ran.figures
+    answered = steps(figures)
+    assert set(answered) == {"GET /account", "chunks", "POST /count", "broken", "login", "logout"}
+    assert ran.failures() == {"status_5xx": answered["broken"]}
+    assert answered["login"] >= answered["logout"] - 2 > 0, "who logs out comes back"
+    assert [round(second["at"], 6) for second in figures["timeline"]] == [0, 1, 2]
+    assert len(re.findall(r"^ .* failed \d+", ran.err, re.M)) == 3, "a line a second"
+    html = page.read_text()
+    assert html.count("<svg") == 4 and "chunks" in html
+    assert not re.search(r"(src|href)=|url\(|<script", html), "it needs no other file"
+
+
+def test_connections_are_new_where_they_shall_not_be_kept(site, tmp_path):
+    def accepted() -> float:
+        return site.gateway.metrics()["rotagate_connections_accepted_total"]
+
+    before = accepted()
+    ran = Ran(command("load", site.gateway, "--connections", 2, "--duration", "300ms", "--warm-up", "0",
+                      "--no-keep-alive", path="/bytes"), tmp_path)
+    assert ran.status == 0 and not ran.failures(), ran.out + ran.err
+    assert accepted() - before >= ran.figures["answered"]
+
+
+HAPROXY = """
+defaults
+  mode http
+  timeout connect 10s
+  timeout client 10s
+  timeout server 10s
+frontend all
+  bind "127.0.0.1:$PORT" ssl crt {certificate} alpn h2
+  default_backend gateway
+backend gateway
+  server gateway 127.0.0.1:{gateway} ssl verify none
+"""
+
+
+@pytest.fixture
+def over_http2(site, certificates, tmp_path):
+    """The address of the site where HTTP/2 is spoken."""
+    both = tmp_path / "both.pem"
+    both.write_bytes(certificates.example.cert.read_bytes() + certificates.example.key.read_bytes())
+    config = tmp_path / "haproxy.cfg"
+    config.write_text(HAPROXY.format(certificate=both, gateway=site.gateway.address[1]))
+    proxy = AppProgram("env", "PORT={port}", "haproxy", "-db", "-q", "-f", config, folder=tmp_path)
+    yield f"https://{proxy.address}"
+    proxy.close()
+
+
+@pytest.mark.skipif(not shutil.which("haproxy"), reason="haproxy speaks HTTP/2 to the tool here")
+def test_http2_carries_bodies_both_ways_and_keeps_every_session(site, over_http2, tmp_path):
+    scenario = tmp_path / "mix.yaml"
+    scenario.write_text(SCENARIO)
+    ran = Ran([BENCH, "load", "--target", over_http2, "--ca", site.gateway.trust, "--http2", "--scenario", scenario,
+               "--connections", "4", "--duration", "1s", "--warm-up", "0"], tmp_path)
+    assert ran.status == 0, ran.err
+    answered = steps(ran.figures)
+    assert ran.failures() == {"status_5xx": answered["broken"]}
+    assert answered["POST /count"] > 0 and answered["chunks"] > 0 and answered["logout"] > 0
+
+
+def test_sessions_that_end_are_told_and_users_come_back(site, tmp_path):
+    file = tmp_path / "figures.json"
+    arguments = command("load", site.gateway, "--connections", 4, "--duration", "3s", "--warm-up", "0", "--json", file,
+                        path="/account")
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as bench:
+        for line in bench.stderr:
+            if " 1 s" in line:
+                site.gateway.revoke("all=true")
+        assert bench.wait(MINUTES) == 0
+    figures = json.loads(file.read_text())
+    failures = {kind: count for kind, count in figures["failed"].items() if count}
+    assert failures == {"session_lost": 4}, "each user once"
+    assert steps(figures)["login"] == 4
+
+
+def test_what_keeps_a_load_from_beginning_is_told(site, tmp_path):
+    nowhere = f"https://127.0.0.1:{free_port()}/"
+    for arguments, told in (
+            (["load", "--target", nowhere, "--login", "/login", "--connections", "1"], "connect"),
+            (["load", "--target", url(site.gateway), "--login", "/login", "--connections", "1"], "tls"),
+            (["load", "--target", f"http://{site.app.address}", "--login", "/bytes", "--connections", "1"], "login"),
+            (["load", "--target", url(site.gateway), "--insecure", "--login", "/status?code=404", "--connections", "1"],
+             "login"),
+            (["load", "--target", "ftp://a", "--connections", "1"], "write https://HOST"),
+            (["load", "--target", nowhere, "--connections", "1", "--pid", "999999999"], "no such process")):
+        ran = Ran([BENCH, *arguments], tmp_path)
+        assert ran.status == 1 and told in ran.err, ran.err
+
+
+@pytest.mark.parametrize("arguments", [[], ["load"], ["load", "--target", "https://a"], ["people"], ["nothing"],
+                                       ["load", "--target", "https://a", "--rate", "1", "--connections", "1"],
+                                       ["load", "--target", "https://a", "--rate", "1", "--duration", "soon"]])
+def test_a_wrong_command_line_does_nothing(arguments):
+    assert subprocess.run([BENCH, *arguments], capture_output=True, timeout=PATIENCE).returncode == 2
+
+
+def test_help_names_every_option():
+    for what in ("load", "people"):
+        shown = subprocess.run([BENCH, what, "--help"], capture_output=True, text=True, timeout=PATIENCE)
+        assert shown.returncode == 0 and "--target" in shown.stdout and "--seed" in shown.stdout
+
+
+# ---- people ---------------------------------------------------------------------------------------------------------
+
+
+def people(gateway, *options, grace: float = GRACE, threads: int = 2) -> list:
+    return command("people", gateway, "--grace", milliseconds(grace), "--part", "/bytes?n=10", *options, threads=threads)
+
+
+def test_nobody_is_logged_out_and_every_thief_is_noticed(new_site, app, tmp_path):
+    gateway = new_site(app, routes=ROUTES, **rotation()).gateway
+    ran = Ran(people(gateway, "--people", 12, "--page-views", 150, "--thieves", 0.5), tmp_path)
+    assert ran.status == 0, ran.out + ran.err
+    figures = ran.figures
+    assert figures["good"] and figures["complete"] and figures["page_views"] >= 150
+    assert figures["false_logouts"] == figures["undetected"] == 0 and not figures["failed"]
+    assert figures["lost"] > 0 and figures["late"] > 0 and figures["retries"] > 0
+    assert figures["detected"] == figures["thefts"] > 0
+    replays = len(gateway.security_log("replay"))
+    assert replays == figures["thefts"], "each ends one session"
+
+
+def test_nobody_is_logged_out_by_two_gateways_on_one_redis(new_redis, new_fleet, app, tmp_path):
+    fleet = new_fleet(new_redis().url, app=app, routes=ROUTES, **rotation())
+    ran = Ran(people(fleet.a, "--target", url(fleet.b), "--people", 8, "--page-views", 80, "--thieves", 0.25), tmp_path)
+    assert ran.status == 0, ran.out + ran.err
+    assert ran.figures["detected"] == ran.figures["thefts"] > 0
+    for gateway in fleet.gateways:
+        assert gateway.store_calls() > 50, "both were asked"
+
+
+def test_thieves_are_missed_where_replays_are_only_reported(new_site, app, tmp_path):
+    gateway = new_site(app, routes=ROUTES, **rotation(on_replay="report")).gateway
+    ran = Ran(people(gateway, "--people", 4, "--page-views", 20, "--thieves", 1), tmp_path)
+    assert ran.status == 1 and not ran.figures["good"]
+    assert ran.figures["undetected"] > 0 and ran.figures["false_logouts"] == 0
+    assert "a superseded cookie was accepted" in ran.out
+
+
+def test_people_are_logged_out_by_mistake_where_the_grace_is_shorter_than_the_network(new_site, app, tmp_path):
+    gateway = new_site(app, routes=ROUTES, **rotation(grace=0.1)).gateway
+    ran = Ran(people(gateway, "--people", 8, "--page-views", 60, "--thieves", 0, grace=1), tmp_path)
+    assert ran.status == 1
+    assert ran.figures["false_logouts"] > 0 and "false logout: person-" in ran.out
+
+
+def test_the_same_seed_decides_the_same(site, tmp_path):
+    decided = [Ran(people(site.gateway, "--people", 3, "--page-views", 9, "--thieves", 0, "--seed", seed,
+                          threads=threads), tmp_path).figures["decisions"] for seed, threads in ((1, 2), (1, 1), (2, 1))]
+    assert decided[0] == decided[1] != decided[2]
