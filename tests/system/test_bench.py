@@ -3,7 +3,6 @@
 import json
 import pathlib
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -160,7 +159,6 @@ def over_http2(site, certificates, tmp_path):
     proxy.close()
 
 
-@pytest.mark.skipif(not shutil.which("haproxy"), reason="haproxy speaks HTTP/2 to the tool here")
 def test_http2_carries_bodies_both_ways_and_keeps_every_session(site, over_http2, tmp_path):
     scenario = tmp_path / "mix.yaml"
     scenario.write_text(SCENARIO)
