@@ -83,10 +83,10 @@ def load(port: int, script: str, argument: str, size: int, seconds: int) -> dict
 def measure(peer: peers.Peer, script: str, argument: Callable[[], str], size: int, seconds: int) -> Sample:
     """One turn of a peer. @param argument  makes what the script gets, anew for each run"""
     load(peer.port, script, argument(), size, 1)
-    cookie = argument()
+    given = argument()
     measured = [process for process in (peer.process, peer.redis) if process]
     before = [peers.cpu_seconds(process.pid) for process in measured]
-    counts = load(peer.port, script, cookie, size, seconds)
+    counts = load(peer.port, script, given, size, seconds)
     used = [(peers.cpu_seconds(process.pid) - start) * 1e6 / counts["requests"]
             for process, start in zip(measured, before)]
     return Sample(used[0], counts["requests"] / counts["seconds"], counts["p50_us"], counts["p99_us"],

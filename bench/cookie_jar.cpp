@@ -4,26 +4,16 @@
 #include <charconv>
 #include <optional>
 
+#include "config/text.hpp"
+#include "proxy/grammar.hpp"
 #include "proxy/message.hpp"
 
 namespace rotagate::bench {
 namespace {
 
+using config::take_until;
 using proxy::same_name;
-
-std::string_view trimmed(std::string_view text) {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-    return text;
-}
-
-/// Takes what stands before the separator, and the separator, off the front.
-std::string_view take_until(std::string_view& text, char separator) {
-    const auto at = text.find(separator);
-    const std::string_view taken = text.substr(0, at);
-    text.remove_prefix(at == std::string_view::npos ? text.size() : at + 1);
-    return taken;
-}
+using proxy::grammar::trimmed;
 
 /// RFC 6265 section 5.1.4.
 bool path_matches(std::string_view request, std::string_view cookie) {

@@ -130,7 +130,7 @@ Task<Failure> Http2Connection::connect() {
     if (protocol && text_of(protocol, size) != "h2") co_return Failure::tls;
     if (!protocol && (*connected)->ssl()) co_return Failure::tls;
     stream_ = std::move(*connected);
-    going_away_ = false;
+    going_away_ = sending_ = false;
     if (!greet()) co_return Failure::malformed;
     flush();
     loop_.run(read(shared_from_this(), stream_));
@@ -229,7 +229,7 @@ void Http2Connection::flush() {
 Task<> Http2Connection::finish_sending([[maybe_unused]] std::shared_ptr<Http2Connection> self,
                                        std::shared_ptr<proxy::Stream> stream) {
     co_await stream->flush();
-    sending_ = false;
+    if (stream_ == stream) sending_ = false;
 }
 
 }  // namespace rotagate::bench

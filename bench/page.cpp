@@ -113,21 +113,18 @@ void Page::plot(const Plot& plot, std::string_view note) {
 }
 
 void Page::begin_table(const std::vector<std::string>& names) {
-    html_ += "<table>\n<tr>";
-    for (const std::string& name : names) {
-        html_ += "<th>";
-        escaped(name);
-        html_ += "</th>";
-    }
-    html_ += "</tr>\n";
+    html_ += "<table>\n";
+    cells("th", names);
 }
 
-void Page::row(const std::vector<std::string>& cells) {
+void Page::row(const std::vector<std::string>& texts) { cells("td", texts); }
+
+void Page::cells(std::string_view element, const std::vector<std::string>& texts) {
     html_ += "<tr>";
-    for (const std::string& cell : cells) {
-        html_ += "<td>";
-        escaped(cell);
-        html_ += "</td>";
+    for (const std::string& text : texts) {
+        html_.append("<").append(element).append(">");
+        escaped(text);
+        html_.append("</").append(element).append(">");
     }
     html_ += "</tr>\n";
 }

@@ -24,7 +24,7 @@ public:
     void plot(const Plot& plot, std::string_view note);
 
     void begin_table(const std::vector<std::string>& names);
-    void row(const std::vector<std::string>& cells);
+    void row(const std::vector<std::string>& texts);
     void end_table();
 
     /// Throws std::runtime_error where the file cannot be written.
@@ -32,6 +32,7 @@ public:
 
 private:
     void escaped(std::string_view text);
+    void cells(std::string_view element, const std::vector<std::string>& texts);
 
     std::string html_;
 };

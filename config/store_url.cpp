@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "config/address.hpp"
+#include "config/text.hpp"
 
 namespace rotagate::config {
 namespace {
@@ -30,14 +31,6 @@ const Scheme* scheme_of(std::string_view text) {
     for (const Scheme& scheme : schemes)
         if (text.starts_with(scheme.prefix)) return &scheme;
     return nullptr;
-}
-
-/// The part before a separator, which is taken off the text; all of it where there is none.
-std::string_view take_until(std::string_view& text, char separator) {
-    const auto end = text.find(separator);
-    const std::string_view part = text.substr(0, end);
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    return part;
 }
 
 std::optional<std::string> percent_decoded(std::string_view text) {

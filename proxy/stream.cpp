@@ -61,9 +61,8 @@ bool Stream::make_room() {
 void Stream::release_input() {
     if (begin_ != end_) return;
     begin_ = end_ = 0;
-    const Buffer block = std::exchange(input_, Buffer());
-    Buffer waited;
-    if (bio_.in.empty()) std::swap(waited, ciphertext_);
+    input_ = Buffer();
+    if (bio_.in.empty()) ciphertext_ = Buffer();
 }
 
 Buffer Stream::detach_input(std::size_t size) {
