@@ -8,7 +8,7 @@ namespace {
 // Enough for a burst; what is beyond goes back to the system.
 constexpr std::size_t kept_blocks = 256;
 // Blocks whose distance is a power of two would all begin in the same few sets of the processor's caches.
-constexpr std::size_t stagger = 9 * 64;
+constexpr std::size_t stagger = std::size_t{9} * 64;
 
 struct Pool {
     std::vector<std::unique_ptr<char[]>> client, upstream;
