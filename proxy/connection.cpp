@@ -120,7 +120,7 @@ Task<bool> Connection::next_request() {
         error_code ec = co_await stream_->more(0);
         if (ec && timed_out_ && idle_limit() > park_after) ec = co_await park();
         if (ec) {
-            stream_->shutdown();
+            co_await finish();
             co_return false;
         }
         timed_out_ = false;  // the deadline may have passed in the very turn in which a byte came
@@ -145,7 +145,7 @@ Task<bool> Connection::next_request() {
     head_ = Buffer();
     stream_->release_input();
     if (complete && keep_alive_) co_return true;
-    stream_->shutdown();
+    co_await finish();
     if (unread || !stream_->input().empty()) co_await linger();
     co_return false;
 }
@@ -213,7 +213,7 @@ Task<> Connection::refuse(unsigned status, std::string_view reason) {
     Answer answer{.status = status, .reason = reason, .location = {}, .close = true};
     co_await answer_and_record(loop_, *exchange_, answer);
     exchange_.reset();
-    stream_->shutdown();
+    co_await finish();
     co_await linger();
 }
 
@@ -250,6 +250,12 @@ bool Connection::serves(const std::string& host) {
     if (meant_for_another && !tls::covers(ssl, host)) return false;
     covered_host_ = host;
     return true;
+}
+
+/// Says goodbye, behind what the client has not taken yet of the last answer.
+Task<> Connection::finish() {
+    if (!timed_out_) co_await flush();
+    stream_->shutdown();
 }
 
 /// Reads into nothing what the client still sends, so that it gets to read the answer.

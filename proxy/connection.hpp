@@ -52,6 +52,8 @@ private:
     std::optional<Answer> prepare(std::string_view text);
     BodyPiece limited(BodyPiece piece);
     void frame(AnswerHead& head);
+    bool send(bool last, std::initializer_list<std::string_view> pieces);
+    Task<> finish();
     void wait_until(std::chrono::milliseconds after);
     void on_deadline();
 

@@ -77,7 +77,7 @@ bool Connection::send_head(AnswerHead& head, std::string_view first, bool last) 
         }
         if (last) tail = first.empty() ? "0\r\n\r\n" : "\r\n0\r\n\r\n";
     }
-    const bool sent = stream_->send({text, first, tail});
+    const bool sent = send(last, {text, first, tail});
     text.clear();
     exchange_->record.bytes_out += first.size();
     return sent;
@@ -94,7 +94,12 @@ bool Connection::send_body(std::string_view data, bool last) {
         if (last) tail = data.empty() ? "0\r\n\r\n" : "\r\n0\r\n\r\n";
     }
     exchange_->record.bytes_out += data.size();
-    return stream_->send({lead, data, tail});
+    return send(last, {lead, data, tail});
+}
+
+/// After the last of an answer, the client's next request is waited for, and for as long as it takes an answer at most.
+bool Connection::send(bool last, std::initializer_list<std::string_view> pieces) {
+    return last ? stream_->send_soon(pieces) : stream_->send(pieces);
 }
 
 Task<error_code> Connection::flush() {

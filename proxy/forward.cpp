@@ -42,8 +42,8 @@ std::optional<Answer> body_refusal(const error_code& error) {
     return std::nullopt;
 }
 
-/// Sends one piece of the body, framed as the app was told. @param lead  goes ahead of it in the same call, and is used
-/// up
+/// Sends one piece of the body, framed as the app was told; what is behind the last piece is waited for anyway.
+/// @param lead  goes ahead of it in the same call, and is used up
 /// @return false: await the app's flush()
 bool send_piece(Stream& app, Framing framing, const BodyPiece& piece, std::string& lead) {
     std::string_view tail;
@@ -55,7 +55,7 @@ bool send_piece(Stream& app, Framing framing, const BodyPiece& piece, std::strin
         }
         if (piece.end) tail = piece.data.empty() ? "0\r\n\r\n" : "\r\n0\r\n\r\n";
     }
-    const bool sent = app.send({lead, piece.data, tail});
+    const bool sent = piece.end ? app.send_soon({lead, piece.data, tail}) : app.send({lead, piece.data, tail});
     lead.clear();
     return sent;
 }

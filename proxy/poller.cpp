@@ -8,6 +8,9 @@
 namespace rotagate::proxy {
 namespace {
 
+// For what some dozens of clients send in one round; it has to fit into the processor's second cache.
+constexpr std::size_t room_size = std::size_t{256} * 1024;
+
 int make_epoll() {
     const int descriptor = ::epoll_create1(EPOLL_CLOEXEC);
     if (descriptor < 0) throw boost::system::system_error(errno, boost::system::system_category(), "epoll_create1");
@@ -25,7 +28,10 @@ epoll_event interest(std::uint32_t events, Pollable& pollable) {
 
 asio::execution_context::id Poller::id;
 
-Poller::Poller(asio::io_context& loop) : service(loop), epoll_(make_epoll()), descriptor_(loop, epoll_) { wait(); }
+Poller::Poller(asio::io_context& loop)
+    : service(loop), epoll_(make_epoll()), descriptor_(loop, epoll_), outbox_(loop), room_(room_size) {
+    wait();
+}
 
 Poller::~Poller() = default;
 
@@ -59,6 +65,11 @@ void Poller::wait() {
     });
 }
 
+void Poller::take_room(std::size_t size) {
+    constexpr std::size_t line = 64;  // of the caches
+    room_taken_ = std::min(room_.size(), room_taken_ + (size + line - 1) / line * line);
+}
+
 void Poller::dispatch() {
     // While it is busy, more has arrived meanwhile, and to ask at once costs less than a turn of Asio's. What is left
     // is told in the next turn, since wait() looks again whether there is more.
@@ -68,10 +79,14 @@ void Poller::dispatch() {
         count_ = std::max(0, ::epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), 0));
         told_ = 0;
         ++round_;
+        for (int i = 0; i < count_; ++i) static_cast<Pollable*>(events_[i].data.ptr)->receive(events_[i].events);
+        outbox_.begin_turn();
         while (told_ < count_) {
             const epoll_event& event = events_[told_++];
             if (event.data.ptr) static_cast<Pollable*>(event.data.ptr)->on_events(event.events);
         }
+        outbox_.end_turn();
+        room_taken_ = 0;
     } while (count_ >= busy && ++round < most_rounds);
     count_ = 0;
 }

@@ -1,7 +1,6 @@
 #include "proxy/stream.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 
 #include <boost/asio/post.hpp>
@@ -10,15 +9,6 @@
 #include <unistd.h>
 
 namespace rotagate::proxy {
-namespace {
-
-/// What TLS is read into, to be decrypted at once: one block, which stays in the processor's cache.
-Buffer& arriving() {
-    thread_local Buffer block(Buffer::client_size);
-    return block;
-}
-
-}  // namespace
 
 Stream::Stream(asio::io_context& loop, Socket socket, tls::Ssl ssl, std::size_t buffer_size)
     : loop_(loop), poller_(asio::use_service<Poller>(loop)), ssl_(std::move(ssl)), input_size_(buffer_size) {
@@ -39,7 +29,7 @@ Task<error_code> Stream::more(std::size_t seen) {
         if (read_error_) co_return read_error_;
         if (interrupted_) co_return asio::error::operation_aborted;
         if (!reading_) {
-            if (!make_room()) co_return asio::error::no_buffer_space;
+            if (full()) co_return asio::error::no_buffer_space;
             start_read();
         }
         co_await arrived_.wait();
@@ -47,6 +37,8 @@ Task<error_code> Stream::more(std::size_t seen) {
     co_return error_code();
 }
 
+/// A block is taken only when there is something to put into it: those of connections that wait would be as many as
+/// they are, and none of them in the processor's cache.
 bool Stream::make_room() {
     if (!input_) input_ = Buffer(input_size_);
     if (begin_ == end_) begin_ = end_ = 0;
@@ -74,18 +66,25 @@ Buffer Stream::detach_input(std::size_t size) {
     return next;
 }
 
-void Stream::on_events(std::uint32_t events) {
+void Stream::receive(std::uint32_t events) {
     const bool closed = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
     peer_closed_ |= closed;
     readable_ |= closed || (events & EPOLLIN) != 0;
+    if (!reading_ || !readable_ || parked_) return;
+    received_ = read();
+    if (received_) poller_.take_room(bio_.in.size());
+}
+
+void Stream::on_events(std::uint32_t events) {
     std::shared_ptr<Stream> self;
-    if (writable_.waited_for() && (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) {
+    if (!unsent_.empty() && (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0 && drain()) {
         self = shared_from_this();  // who waits may give up the stream
         writable_.notify();
     }
+    if (received_) return tell();
     if (!readable_) return;
     if (std::exchange(parked_, false)) return arrived_.notify();
-    if (reading_) read();
+    if (reading_) start_read();
 }
 
 void Stream::start_read() {
@@ -93,115 +92,66 @@ void Stream::start_read() {
     if (!readable_) return;
     // Behind all that is ready now, so that a peer who sends without end keeps nobody waiting.
     asio::post(loop_, [self = shared_from_this()] {
-        if (self->reading_ && self->readable_) self->read();
+        if (self->reading_ && self->readable_ && self->read()) self->tell();
     });
 }
 
-void Stream::read() {
-    if (descriptor_ < 0) return;
-    if (!ssl_ && !make_room()) {
+/// Reads what has arrived. Returns whether there is something to tell.
+bool Stream::read() {
+    if (descriptor_ < 0) return false;
+    std::span<char> room;
+    if (ssl_) {
+        room = poller_.room();
+        if (room.size() < Buffer::client_size) return false;
+        room = room.first(Buffer::client_size);
+    } else if (make_room()) {
+        room = {input_.data() + end_, input_.size() - end_};
+    } else {
         reading_ = false;
-        return arrived_.notify();
+        return true;
     }
-    char* const at = ssl_ ? arriving().data() : input_.data() + end_;
-    const std::size_t room = ssl_ ? arriving().size() : input_.size() - end_;
-    const ssize_t n = ::recv(descriptor_, at, room, 0);
-    if (n < 0 && errno == EINTR) return start_read();
+    ssize_t n = 0;
+    do n = ::recv(descriptor_, room.data(), room.size(), 0);
+    while (n < 0 && errno == EINTR);
     // What fits was all there was. But the end is told once only, perhaps together with what came before it.
-    if (n < static_cast<ssize_t>(room)) readable_ = n >= 0 && peer_closed_;
-    if (n < 0 && errno == EAGAIN) return;
+    if (n < static_cast<ssize_t>(room.size())) readable_ = n >= 0 && peer_closed_;
+    if (n < 0 && errno == EAGAIN) return false;
     reading_ = false;
-    if (n < 0) return on_read(error_code(errno, boost::system::system_category()), 0);
-    on_read(n == 0 ? error_code(asio::error::eof) : error_code(), static_cast<std::size_t>(n));
+    if (n < 0) {
+        fail_reading(error_code(errno, boost::system::system_category()));
+    } else if (n == 0) {
+        // Not told by the peer, it is perhaps by somebody in between.
+        const bool truncated = ssl_ && !(SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN);
+        fail_reading(truncated ? error_code(asio::ssl::error::stream_truncated) : error_code(asio::error::eof));
+    } else if (ssl_) {
+        bio_.in = {room.data(), static_cast<std::size_t>(n)};
+    } else {
+        end_ += static_cast<std::size_t>(n);
+    }
+    return true;
 }
 
-void Stream::on_read(error_code ec, std::size_t n) {
-    if (ec == asio::error::eof && ssl_ && !(SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN))
-        ec = asio::ssl::error::stream_truncated;  // not told by the peer, so perhaps by somebody in between
-    if (ec && !read_error_) read_error_ = ec;
-    bool progress = true;
-    if (ssl_) {
-        progress = take_ciphertext({arriving().data(), n});
-    } else {
-        end_ += n;
-    }
+/// Has those who wait hear of what was read.
+void Stream::tell() {
+    received_ = false;
+    // TLS brings records that carry nothing for us, such as session tickets.
+    const bool progress = !ssl_ || take_ciphertext();
     if (arrived_.waited_for()) return arrived_.notify();
     if (!watcher_) return;
-    // TLS brings records that carry nothing for us, such as session tickets.
     if (!progress && !read_error_) return start_read();
     std::exchange(watcher_, nullptr)->on_idle_event(*this);
 }
 
-bool Stream::send(std::initializer_list<std::string_view> pieces) {
-    if (write_error_) return false;
-    if (!ssl_) return send_plain(pieces);
-    encrypt(pieces);
-    return send_sealed();
-}
-
-bool Stream::send_plain(std::initializer_list<std::string_view> pieces) {
-    std::array<iovec, 4> vectors;
-    std::size_t count = 0;
-    for (const std::string_view piece : pieces)
-        if (!piece.empty()) vectors.at(count++) = {const_cast<char*>(piece.data()), piece.size()};
-    std::size_t sent = 0;
-    if (unsent_.empty() && !flushing_ && count > 0 && !write_error_) sent = write({vectors.data(), count});
-    if (write_error_) return false;
-    for (const std::string_view piece : pieces) {
-        const std::size_t gone = std::min(sent, piece.size());
-        sent -= gone;
-        unsent_ += piece.substr(gone);
-    }
-    return unsent_.empty() && !flushing_;
-}
-
-/// Gives the socket what it takes now. Returns how many bytes; leaves an error in write_error_.
-std::size_t Stream::write(std::span<iovec> pieces) {
-    ssize_t n = 0;
-    do {
-        // One buffer is a send(), which costs the kernel less than the sendmsg() of several.
-        if (pieces.size() == 1) {
-            n = ::send(descriptor_, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
-        } else {
-            msghdr message{};
-            message.msg_iov = pieces.data();
-            message.msg_iovlen = pieces.size();
-            n = ::sendmsg(descriptor_, &message, MSG_NOSIGNAL);
-        }
-    } while (n < 0 && errno == EINTR);
-    if (n >= 0) return static_cast<std::size_t>(n);
-    if (errno != EAGAIN) write_error_ = error_code(errno, boost::system::system_category());
-    return 0;
-}
-
-Task<error_code> Stream::flush() {
-    flushing_ = true;  // what is sent meanwhile goes behind this
-    while (!unsent_.empty() && !write_error_) {
-        std::string sending = std::exchange(unsent_, {});
-        std::size_t sent = 0;
-        while (sent < sending.size() && !write_error_) {
-            iovec rest{.iov_base = sending.data() + sent, .iov_len = sending.size() - sent};
-            const std::size_t n = write({&rest, 1});
-            sent += n;
-            if (n > 0 || write_error_) continue;
-            // From here on, the poller tells every time that the socket takes something again, and at once if it does.
-            if (!std::exchange(writes_polled_, true)) poller_.add_writing(descriptor_, *this);
-            co_await writable_.wait();
-        }
-    }
-    flushing_ = false;
-    co_return write_error_;
-}
-
 bool Stream::quiet() {
     if (ssl_) decrypt();
-    if (!input().empty() || read_error_ || write_error_ || !unsent_.empty() || peer_closed_) return false;
+    if (received_ || !input().empty() || read_error_ || peer_closed_) return false;
+    if (write_error_ || committed_ || !unsent_.empty()) return false;
     // A read that filled its buffer to the last byte leaves open whether there is more.
     return !readable_ || quiet_now();
 }
 
 bool Stream::quiet_now() {
-    if (read_error_ || peer_closed_ || descriptor_ < 0) return false;
+    if (received_ || !input().empty() || read_error_ || peer_closed_ || descriptor_ < 0) return false;
     char next = 0;
     if (::recv(descriptor_, &next, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN) return false;
     readable_ = false;
@@ -210,7 +160,6 @@ bool Stream::quiet_now() {
 
 void Stream::watch(StreamWatcher& watcher) {
     watcher_ = &watcher;
-    watched_in_round_ = poller_.round();
     release_input();
     if (!reading_) start_read();
 }
@@ -228,8 +177,12 @@ Task<error_code> Stream::wait_parked() {
     co_return interrupted_ ? error_code(asio::error::operation_aborted) : error_code();
 }
 
-void Stream::abort(error_code reason) {
+void Stream::fail_reading(error_code reason) {
     if (!read_error_) read_error_ = reason;
+}
+
+void Stream::abort(error_code reason) {
+    fail_reading(reason);
     if (!write_error_) write_error_ = reason;
     wake();
 }
@@ -250,6 +203,7 @@ void Stream::wake() {
 }
 
 void Stream::shutdown() {
+    if (committed_) poller_.outbox().flush();
     if (ssl_ && !write_error_ && SSL_is_init_finished(ssl_.get())) {
         tls::forget_errors();
         SSL_shutdown(ssl_.get());
@@ -266,6 +220,7 @@ void Stream::close() {
 
 void Stream::release() {
     if (descriptor_ < 0) return;
+    if (committed_) poller_.outbox().flush();
     poller_.remove(descriptor_, *this);
     ::close(std::exchange(descriptor_, -1));
 }

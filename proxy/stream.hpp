@@ -30,7 +30,7 @@ protected:
 
 /// A connected stream of bytes, plain or TLS, towards a client or an app. OpenSSL works between memory blocks; the
 /// socket is read and written with one system call for as many records as there are. One coroutine reads, one writes.
-class Stream final : public std::enable_shared_from_this<Stream>, private Pollable {
+class Stream final : public std::enable_shared_from_this<Stream>, private Pollable, private Outbox::Sender {
 public:
     /// @param socket       connected
     /// @param ssl          with its role set; null: plain
@@ -54,13 +54,15 @@ public:
     /// Sends the pieces, as far as the socket takes them now, in as few records and calls as can be; keeps the rest.
     /// @return false: some is kept, or it failed: await flush()
     bool send(std::initializer_list<std::string_view> pieces);
+    /// The same at the end of the loop's turn, for what the peer's answer will be waited for anyway: if the socket
+    /// takes only some of it then, the rest follows as it can.
+    bool send_soon(std::initializer_list<std::string_view> pieces);
+    /// Waits until the socket has taken all.
     Task<error_code> flush();
 
     /// Whether nothing arrived beyond what was consumed, and the peer has not closed, as far as the poller has told.
     bool quiet();
-    /// Whether the poller has told of all that arrived until the stream was watched; else quiet_now() has to look.
-    bool settled() const { return poller_.round() >= watched_in_round_ + 2; }
-    /// The same as quiet(), by a look at the descriptor itself.
+    /// The same by a look at the descriptor itself, for what the poller has not told yet.
     bool quiet_now();
     /// Gives the input's block back where all of it is consumed; the next bytes get another. The one that was given
     /// back last is used first, and is still in the processor's cache.
@@ -86,19 +88,26 @@ public:
     SSL* ssl() const { return ssl_.get(); }
 
 private:
+    void receive(std::uint32_t events) override;
     void on_events(std::uint32_t events) override;
+    void send_now(std::string_view bytes) override;
     void start_read();
-    void read();
-    void on_read(error_code ec, std::size_t n);
+    bool read();
+    void tell();
+    void fail_reading(error_code reason);
     void wake();
     void release();
+    bool full() const { return input_ && begin_ == 0 && end_ == input_.size(); }
     bool make_room();
+
+    // In stream_send.cpp.
     bool send_plain(std::initializer_list<std::string_view> pieces);
     std::size_t write(std::span<iovec> pieces);
+    bool drain();
 
     // In stream_tls.cpp.
     void attach_tls();
-    bool take_ciphertext(std::span<const char> bytes);
+    bool take_ciphertext();
     bool decrypt();
     void encrypt(std::initializer_list<std::string_view> pieces);
     bool send_sealed();
@@ -113,16 +122,18 @@ private:
     Buffer ciphertext_;  ///< what has arrived while the input was full; empty otherwise
     std::size_t begin_ = 0, end_ = 0;
     std::string unsent_;
+    std::size_t unsent_from_ = 0;  ///< what is before has been sent
     error_code read_error_, write_error_;
     bool readable_ = false;       ///< the descriptor may hold something
     bool peer_closed_ = false;    ///< it holds at least the end
     bool writes_polled_ = false;  ///< the poller tells when the descriptor takes something again
     bool reading_ = false;        ///< somebody wants what arrives
     bool parked_ = false;         ///< somebody wants to know that something arrived
-    bool interrupted_ = false, flushing_ = false;
+    bool received_ = false;       ///< something was read, of which nobody was told yet
+    bool committed_ = false;      ///< something is in the outbox
+    bool interrupted_ = false;
     Signal arrived_, writable_;
     StreamWatcher* watcher_ = nullptr;
-    std::uint64_t watched_in_round_ = 0;
 };
 
 }  // namespace rotagate::proxy

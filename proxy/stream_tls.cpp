@@ -9,16 +9,10 @@ namespace {
 
 constexpr std::size_t record_size = 16'384;  // RFC 8446 section 5.1
 
-/// Ciphertext that OpenSSL wrote and the socket has not taken yet; empty whenever a coroutine could run.
-std::string& sealed() {
-    thread_local std::string bytes;
-    return bytes;
-}
-
 }  // namespace
 
 void Stream::attach_tls() {
-    bio_.out = &sealed();
+    bio_.out = &poller_.outbox().draft();
     tls::attach(ssl_.get(), bio_);
 }
 
@@ -42,8 +36,7 @@ Task<error_code> Stream::handshake() {
 }
 
 /// Decrypts what was just read, and keeps what has to wait: for room, or for the handshake, which reads by itself.
-bool Stream::take_ciphertext(std::span<const char> bytes) {
-    bio_.in = {bytes.data(), bytes.size()};
+bool Stream::take_ciphertext() {
     const bool progress = SSL_is_init_finished(ssl_.get()) && decrypt();
     if (!bio_.in.empty()) {
         if (!ciphertext_) ciphertext_ = Buffer(Buffer::client_size);
@@ -69,7 +62,7 @@ bool Stream::decrypt() {
             read_error_ = error_code(static_cast<int>(ERR_get_error()), asio::error::get_ssl_category());
         }
     }
-    if (!sealed().empty()) send_sealed();  // key updates and alerts
+    if (!poller_.outbox().drafted().empty()) send_sealed();  // key updates and alerts
     return progress;
 }
 
@@ -100,10 +93,12 @@ void Stream::encrypt(std::initializer_list<std::string_view> pieces) {
     if (!record.empty() && !write_error_) seal(record);
 }
 
+/// Sends what OpenSSL wrote, now.
 bool Stream::send_sealed() {
-    std::string& bytes = sealed();
-    const bool sent = send_plain({bytes});
-    bytes.clear();
+    Outbox& outbox = poller_.outbox();
+    if (committed_) outbox.flush();
+    const bool sent = send_plain({outbox.drafted()});
+    outbox.discard();
     return sent;
 }
 

@@ -169,10 +169,11 @@ public:
           name(address.text()),
           host(host_field(upstream, address)),
           health(std::move(shared_health)),
-          max_idle(upstream.max_idle_connections) {}
+          max_idle(upstream.max_idle_connections),
+          poller(asio::use_service<Poller>(loop)) {}
 
     ~Server() {
-        for (const auto& stream : idle) stream->unwatch(), stream->close();
+        for (const auto& kept : idle) kept.stream->unwatch(), kept.stream->close();
     }
 
     /// The latest of those whose events have been told since they were given back: the others may age until the server
@@ -180,12 +181,14 @@ public:
     /// would be taken for the answer to another request.
     std::shared_ptr<Stream> take_idle() {
         while (!idle.empty()) {
-            auto found = std::find_if(idle.rbegin(), idle.rend(), [](const auto& stream) { return stream->settled(); });
-            if (found == idle.rend()) found = idle.rbegin();
-            auto stream = std::move(*found);
-            idle.erase(std::next(found).base());
+            const auto settled = [round = poller.round()](const Idle& kept) { return round >= kept.round + 2; };
+            const auto behind = std::partition_point(idle.begin(), idle.end(), settled);
+            const bool is_settled = behind != idle.begin();
+            const auto found = is_settled ? std::prev(behind) : std::prev(idle.end());
+            auto stream = std::move(found->stream);
+            idle.erase(found);
             stream->unwatch();
-            if (stream->settled() ? stream->quiet() : stream->quiet_now()) return stream;
+            if (is_settled ? stream->quiet() : stream->quiet_now()) return stream;
             stream->close();
         }
         return nullptr;
@@ -193,20 +196,25 @@ public:
 
     void keep(std::shared_ptr<Stream> stream) {
         if (idle.size() >= max_idle) return;
-        idle.push_back(std::move(stream));
-        idle.back()->watch(*this);
+        idle.push_back({std::move(stream), poller.round()});
+        idle.back().stream->watch(*this);
     }
 
     // Whatever a server says without being asked, the connection can no longer be trusted to be in step.
     void on_idle_event(Stream& stream) override {
-        std::erase_if(idle, [&](const auto& other) { return other.get() == &stream; });
+        std::erase_if(idle, [&](const Idle& kept) { return kept.stream.get() == &stream; });
     }
 
     Connector connector;
     std::string name, host;
     std::shared_ptr<ServerHealth> health;
     std::size_t max_idle, active = 0;
-    std::vector<std::shared_ptr<Stream>> idle;
+    struct Idle {
+        std::shared_ptr<Stream> stream;
+        std::uint64_t round;  ///< of the poller, in which it was given back
+    };
+    Poller& poller;
+    std::vector<Idle> idle;  ///< in the order of their rounds
 };
 
 UpstreamPool::Lease::Lease(Server& server, std::shared_ptr<Stream> stream, bool reused)

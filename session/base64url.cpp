@@ -1,7 +1,6 @@
 #include "session/base64url.hpp"
 
 #include <array>
-#include <cstring>
 
 namespace rotagate::session {
 namespace {
@@ -18,13 +17,6 @@ constexpr auto digits = [] {
 
 char character(std::uint32_t bits) { return alphabet[bits & 63]; }
 
-/// Two characters for each 12 bits: half the look-ups, for the cookie that every answer carries.
-constexpr auto pairs = [] {
-    std::array<std::array<char, 2>, 4096> table{};
-    for (std::uint32_t bits = 0; bits < table.size(); ++bits) table[bits] = {alphabet[bits >> 6], alphabet[bits & 63]};
-    return table;
-}();
-
 }  // namespace
 
 void append_base64url(std::string& text, std::span<const std::uint8_t> bytes) {
@@ -35,8 +27,11 @@ void append_base64url(std::string& text, std::span<const std::uint8_t> bytes) {
     std::size_t left = bytes.size();
     for (; left >= 3; left -= 3, in += 3, out += 4) {
         const std::uint32_t bits = std::uint32_t{in[0]} << 16 | std::uint32_t{in[1]} << 8 | in[2];
-        std::memcpy(out, pairs[bits >> 12].data(), 2);
-        std::memcpy(out + 2, pairs[bits & 4095].data(), 2);
+        // A table of pairs would need fewer look-ups, but 8 KiB: a quarter of the processor's nearest cache.
+        out[0] = character(bits >> 18);
+        out[1] = character(bits >> 12);
+        out[2] = character(bits >> 6);
+        out[3] = character(bits);
     }
     if (left == 0) return;
     const std::uint32_t bits = std::uint32_t{in[0]} << 16 | (left == 2 ? std::uint32_t{in[1]} << 8 : 0);

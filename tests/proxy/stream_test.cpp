@@ -125,6 +125,66 @@ SCENARIO("what the socket does not take is kept, in order, until flush()", "[str
     CHECK(ends.stream->send({"more"}));
 }
 
+SCENARIO("what is sent soon goes out when the turn ends, or earlier for what comes behind it", "[stream]") {
+    Ends ends;
+    const auto arrived = [&] {
+        char text[100];
+        const ssize_t n = ::recv(ends.other->native_handle(), text, sizeof text, MSG_DONTWAIT);
+        return std::string(text, n < 0 ? 0 : static_cast<std::size_t>(n));
+    };
+    REQUIRE(ends.stream->send_soon({"an ", "answer "}));
+    REQUIRE(ends.stream->send_soon({"or two"}));
+    CHECK(arrived().empty());
+    CHECK_FALSE(ends.stream->quiet());
+    SECTION("by itself") {
+        ends.loop.poll();
+        CHECK(arrived() == "an answer or two");
+        CHECK(ends.stream->quiet());
+    }
+    SECTION("behind it, at once") {
+        CHECK(ends.stream->send({" and more"}));
+        CHECK(arrived() == "an answer or two and more");
+    }
+    SECTION("flush() waits for nothing") {
+        std::optional<error_code> result;
+        ends.tasks.start(flush(*ends.stream, result));
+        REQUIRE(result);
+        CHECK(*result == error_code());
+        CHECK(arrived() == "an answer or two");
+    }
+    SECTION("close() loses nothing") {
+        ends.stream->close();
+        CHECK(arrived() == "an answer or two");
+    }
+    SECTION("nor does shutdown()") {
+        ends.stream->shutdown();
+        CHECK(arrived() == "an answer or two");
+    }
+    SECTION("nor does the end of the stream") {
+        ends.stream.reset();
+        CHECK(arrived() == "an answer or two");
+        ends.loop.poll();
+    }
+}
+
+SCENARIO("what is sent soon to a peer that takes nothing follows when it does, though nobody waits", "[stream]") {
+    Ends ends;
+    std::string expected;
+    const std::string piece(10'000, 'p');
+    while (ends.stream->send_soon({piece})) {
+        expected += piece;
+        ends.loop.poll();
+        REQUIRE(expected.size() < 100'000'000);
+    }
+    expected += piece;
+    std::string received(expected.size(), ' ');
+    std::optional<error_code> all_read;
+    asio::async_read(*ends.other, asio::buffer(received), [&](error_code ec, std::size_t) { all_read = ec; });
+    ends.run(all_read);
+    CHECK((received == expected));
+    CHECK(ends.stream->quiet());
+}
+
 SCENARIO("a stream that nobody reads from tells its watcher, once, of bytes and of the end", "[stream]") {
     Ends ends;
     Watcher watcher;

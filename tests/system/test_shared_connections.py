@@ -102,14 +102,19 @@ def test_a_refusal_that_waits_for_its_client_has_let_go_of_the_app(new_site, tmp
         http1.read_response_head(beside.reader)
         asked = len(site.app.connections)
         buffers.fill(site.gateway.address)
+        answered = site.gateway.metrics()['rotagate_requests_total{class="2xx"}'] + 1
+        client.send(http1.request_bytes("GET", "/x", {"Cookie": alice.cookie_header}))
+        poll(lambda: site.gateway.metrics()['rotagate_requests_total{class="2xx"}'] == answered,
+             "an answer goes no further than the gateway; the refusal has to wait behind it")
         client.send(crlf("POST /x HTTP/1.1⏎Host: example.test⏎"
                          f"Cookie: {alice.cookie_header}⏎Transfer-Encoding: chunked⏎⏎no size⏎"))
-        poll(lambda: len(site.app.connections) > asked and site.app.connections[asked].closed.is_set(),
+        poll(lambda: len(site.app.connections) > asked and site.app.connections[-1].closed.is_set(),
              "the upload is refused, and the app's connection given up")
         site.gateway.revoke("user=alice")
         beside.read_until_close()  # so the gateway has looked at all its connections
         assert site.gateway.admin("GET", "/healthz").status == 200
         assert site.gateway.metrics()['rotagate_requests_total{class="4xx"}'] == 0, "the refusal waits still"
         buffers.clear()
-        refusal = client.send(b"more").read_response()
+        assert client.send(b"more").read_response().status == 200
+        refusal = client.read_response()
         assert refusal.status == 400 and refusal.closes
