@@ -41,6 +41,8 @@ public:
     virtual void cut() = 0;
     /// After the answer to this request the connection ends.
     virtual void close_after_answer() = 0;
+    /// As the access log tells it: "HTTP/1.1".
+    virtual std::string_view protocol() const = 0;
 
 protected:
     ~Client() = default;

@@ -4,8 +4,8 @@
 
 #include <boost/system/errc.hpp>
 
-#include "proxy/grammar.hpp"
 #include "proxy/http1.hpp"
+#include "proxy/http2_connection.hpp"
 #include "proxy/pipeline.hpp"
 
 namespace rotagate::proxy {
@@ -15,29 +15,10 @@ using namespace std::chrono_literals;
 
 // A connection that is silent for longer gives its buffers back while it waits.
 constexpr std::chrono::milliseconds park_after = 1s;
-// While draining: how long a client that did not know yet may take to send one more request.
-constexpr std::chrono::milliseconds drain_grace = 1s;
 // After an answer that leaves part of the request unread: how much of it, and for how long, is read into nothing so
 // that the answer is not lost to a reset (RFC 9112 section 9.6).
 constexpr auto linger_time = 5s;
-// What takes no longer than this to relay may end after its session has.
-constexpr std::chrono::milliseconds long_answer = 500ms;
-// How often the store is asked whether the session of an answer that goes on is still there.
-constexpr std::chrono::milliseconds ask_again_every = 9s;
 constexpr std::size_t linger_bytes = 16 * config::MiB;
-
-/// What may stand in logs and bodies as it is.
-bool is_request_id(std::string_view text) {
-    constexpr auto allowed =
-        grammar::char_set([](unsigned c) { return grammar::is_alnum(c) || c == '.' || c == '_' || c == '-'; });
-    return !text.empty() && text.size() <= 128 &&
-           std::all_of(text.begin(), text.end(), [&](char c) { return grammar::in(allowed, c); });
-}
-
-Answer redirect(const Exchange& x) {
-    if (x.request.host.empty()) return {.status = 400, .reason = "missing_host", .location = {}, .close = true};
-    return {.status = 308, .reason = "redirect_to_https", .location = https_location(x), .close = false};
-}
 
 error_code errc(boost::system::errc::errc_t code) { return boost::system::errc::make_error_code(code); }
 
@@ -45,12 +26,12 @@ error_code errc(boost::system::errc::errc_t code) { return boost::system::errc::
 
 Connection::Connection(EventLoop& loop, const Listening& listening, Socket socket, Peer peer)
     : loop_(loop),
-      listening_(listening),
-      peer_(std::move(peer)),
+      frontend_(loop, listening, std::move(peer)),
       stream_(std::make_shared<Stream>(loop.context, std::move(socket),
                                        listening.tls ? listening.tls->accept() : nullptr, Buffer::client_size)),
       deadline_([this] { on_deadline(); }),
       writing_([this] { stream_->abort(asio::error::timed_out); }) {
+    frontend_.ssl = stream_->ssl();
     loop_.connections_->push_back(*this);
     loop_.metrics.connections_open.add();
 }
@@ -63,13 +44,20 @@ Connection::~Connection() {
 
 Task<> Connection::run() {
     const auto self = shared_from_this();
-    if (listening_.tls) {
+    if (frontend_.listening.tls) {
         wait_until(loop_.site->config.limits.header_timeout);
         const error_code ec = co_await stream_->handshake();
         if (ec) {
             loop_.metrics.tls_handshakes_failed.add();
             co_return;
         }
+        deadline_.disarm();
+    }
+    if (frontend_.ssl && tls::is_http2(frontend_.ssl)) {
+        http2_ = std::make_shared<http2::Connection>(frontend_, stream_);
+        co_await http2_->run();
+        co_await finish();
+        co_return;
     }
     while (co_await next_request()) {
     }
@@ -78,29 +66,13 @@ Task<> Connection::run() {
 }
 
 void Connection::drain() {
+    if (http2_) return http2_->drain();
     if (phase_ == Phase::idle) wait_until(drain_grace);
 }
 
 void Connection::look_after() {
-    if (!exchange_ || !exchange_->app) return;
-    Exchange& x = *exchange_;
-    const bool ended = x.session && x.head_sent && session_ended(x);
-    if (!ended && !client_left()) return;
-    exchange_->record.reason = ended ? "session_ended" : "client_gone";
-    x.app->abort(errc(boost::system::errc::owner_dead));
-    stream_->abort(errc(boost::system::errc::owner_dead));
-}
-
-/// Whether the session of a long answer has ended, as far as is known. A remote store tells of ends as they come; it is
-/// asked too, since word of one may be lost.
-bool Connection::session_ended(Exchange& x) {
-    const auto now = loop_.deadlines.now();
-    if (now - x.relaying_since < long_answer) return false;
-    if (now - std::max(x.relaying_since, x.asked_at) >= ask_again_every) {
-        x.asked_at = now;
-        loop_.store.check(x.session->id, [](const session::Result<>&) {});  // known_ended() knows the answer
-    }
-    return loop_.store.known_ended(x.session->id);
+    if (http2_) return http2_->look_after();
+    if (exchange_ && give_up(loop_, *exchange_, client_left())) stream_->abort(errc(boost::system::errc::owner_dead));
 }
 
 /// Whether the client has closed while its request was worked on: then nobody waits for the answer.
@@ -116,9 +88,9 @@ Task<bool> Connection::next_request() {
     timed_out_ = false;
     if (stream_->input().empty()) {
         phase_ = Phase::idle;
-        wait_until(std::min(idle_limit(), park_after));
+        wait_until(std::min(frontend_.idle_limit(), park_after));
         error_code ec = co_await stream_->more(0);
-        if (ec && timed_out_ && idle_limit() > park_after) ec = co_await park();
+        if (ec && timed_out_ && frontend_.idle_limit() > park_after) ec = co_await park();
         if (ec) {
             co_await finish();
             co_return false;
@@ -130,7 +102,7 @@ Task<bool> Connection::next_request() {
     if (length == 0) co_return false;
     deadline_.disarm();
     phase_ = Phase::exchange;
-    exchange_ = std::make_unique<Exchange>(*this, peer_, loop_.site);
+    exchange_ = std::make_unique<Exchange>(*this, frontend_.peer, loop_.site);
     const std::string_view text = stream_->input().substr(0, length);
     stream_->consume(length);
     if (const auto answer = prepare(text)) {
@@ -150,14 +122,10 @@ Task<bool> Connection::next_request() {
     co_return false;
 }
 
-std::chrono::milliseconds Connection::idle_limit() const {
-    return loop_.draining() ? drain_grace : loop_.site->config.limits.idle_timeout;
-}
-
 /// Gives the connection's memory back, and waits on for a request to begin.
 Task<error_code> Connection::park() {
     timed_out_ = false;
-    wait_until(idle_limit() - park_after);
+    wait_until(frontend_.idle_limit() - park_after);
     error_code ec = co_await stream_->wait_parked();
     if (!ec) ec = co_await stream_->more(0);
     co_return ec;
@@ -205,8 +173,8 @@ Task<std::size_t> Connection::read_head() {
 Task<> Connection::refuse(unsigned status, std::string_view reason) {
     deadline_.disarm();
     phase_ = Phase::exchange;
-    exchange_ = std::make_unique<Exchange>(*this, peer_, loop_.site);
-    exchange_->client_address = peer_.address;
+    exchange_ = std::make_unique<Exchange>(*this, frontend_.peer, loop_.site);
+    exchange_->client_address = frontend_.peer.address;
     const RequestId id = loop_.request_id();
     exchange_->request_id = exchange_->arena.keep({id.data(), id.size()});
     exchange_->request.keep_alive = false;
@@ -225,31 +193,7 @@ std::optional<Answer> Connection::prepare(std::string_view text) {
     body_.emplace(*stream_, x.request.framing, x.request.content_length);
     body_bytes_ = 0;
     keep_alive_ = !error && x.request.keep_alive && !loop_.draining();
-    const auto& trusted = x.site->config.trusted_proxies;
-    x.client_address = error ? peer_.address : client_address(x.request, peer_, trusted);
-    if (!error) x.origin = client_origin(x.request, peer_, trusted);
-    const RequestId fresh_id = loop_.request_id();
-    x.request_id = x.arena.keep({fresh_id.data(), fresh_id.size()});
-    if (error) return Answer{.status = error->status, .reason = error->reason, .location = {}, .close = true};
-    if (peer_.trusted) {
-        if (const auto id = find(x.request.fields, Known::x_request_id); id && is_request_id(*id)) x.request_id = *id;
-    }
-    if (!serves(x.request.host)) return Answer{.status = 421, .reason = "misdirected"};
-    if (listening_.settings->redirect_to_https && x.request.target != "*") return redirect(x);
-    return std::nullopt;
-}
-
-/// Whether the certificate that the client was shown is for this host too: else the request was meant for another
-/// server (RFC 9110 section 7.4). A client without SNI, mostly one that connects to an address, has asked for none: it
-/// is served unless the host has a certificate of its own, which it would have been shown for its name.
-bool Connection::serves(const std::string& host) {
-    const SSL* const ssl = stream_->ssl();
-    if (!ssl || host == covered_host_) return true;
-    const std::string_view name = tls::server_name(ssl);
-    const bool meant_for_another = name.empty() ? listening_.tls->has_another_for(ssl, host) : !same_name(name, host);
-    if (meant_for_another && !tls::covers(ssl, host)) return false;
-    covered_host_ = host;
-    return true;
+    return frontend_.prepare(x, error);
 }
 
 /// Says goodbye, behind what the client has not taken yet of the last answer.

@@ -6,13 +6,17 @@
 #include <boost/intrusive/list.hpp>
 
 #include "proxy/client.hpp"
-#include "proxy/event_loop.hpp"
-#include "proxy/exchange.hpp"
+#include "proxy/frontend.hpp"
+#include "proxy/stream.hpp"
 
 namespace rotagate::proxy {
 
-/// One client's connection: TLS handshake, then one HTTP/1 request after the other, each an exchange for the pipeline.
-/// It holds itself while it runs.
+namespace http2 {
+class Connection;
+}
+
+/// One client's connection: TLS handshake, then one HTTP/1 request after the other, each an exchange for the pipeline;
+/// or HTTP/2, which is not its own matter. It holds itself while it runs.
 class Connection final
     : public Client,
       public std::enable_shared_from_this<Connection>,
@@ -37,18 +41,18 @@ public:
     Task<error_code> flush() override;
     void cut() override;
     void close_after_answer() override { keep_alive_ = false; }
+    std::string_view protocol() const override {
+        return exchange_->request.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1";
+    }
 
 private:
     Task<bool> next_request();
-    std::chrono::milliseconds idle_limit() const;
     Task<error_code> park();
     std::size_t whole_head() const;
     Task<std::size_t> read_head();
     Task<> refuse(unsigned status, std::string_view reason);
     Task<> linger();
     bool client_left();
-    bool session_ended(Exchange& x);
-    bool serves(const std::string& host);
     std::optional<Answer> prepare(std::string_view text);
     BodyPiece limited(BodyPiece piece);
     void frame(AnswerHead& head);
@@ -60,18 +64,17 @@ private:
     enum class Phase { handshake, idle, head, exchange, lingering };
 
     EventLoop& loop_;
-    const Listening& listening_;
-    Peer peer_;
+    Frontend frontend_;
     std::shared_ptr<Stream> stream_;
     Deadline deadline_;  ///< of reading, and of the handshake
     Deadline writing_;   ///< while the client does not take what is sent; both may be under way at once
     Phase phase_ = Phase::handshake;
     bool timed_out_ = false, keep_alive_ = true, chunked_ = false;
+    std::shared_ptr<http2::Connection> http2_;  ///< where that was negotiated; nothing below is used then
     std::unique_ptr<Exchange> exchange_;
     std::optional<BodyReader> body_;
     std::uint64_t body_bytes_ = 0;
-    Buffer head_;               ///< keeps the request's head while its body is read into another block
-    std::string covered_host_;  ///< the last host that the certificate was found to cover
+    Buffer head_;  ///< keeps the request's head while its body is read into another block
     char length_text_[24];
 };
 

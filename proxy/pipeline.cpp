@@ -19,7 +19,7 @@ void record(EventLoop& loop, Exchange& x) {
     r.method = x.request.method.empty() ? "-" : x.request.method;
     r.host = x.request.host;
     r.path = x.target.path.empty() ? "-" : x.target.path;
-    r.protocol = x.request.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1";
+    r.protocol = x.client.protocol();
     if (x.session) {
         r.user = x.user.id;
         r.org = x.user.org;

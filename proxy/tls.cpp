@@ -44,12 +44,16 @@ BIO_METHOD* memory_method() {
     return method;
 }
 
-// HTTP/1.1 is what there is; a client that offers only others is told so rather than misunderstood.
+// What is offered, the first first. A client that speaks none of it is told so rather than misunderstood.
+constexpr std::string_view protocols = "\x02h2\x08http/1.1\x08http/1.0";
+constexpr std::string_view http1_protocols = protocols.substr(3);
+
 int choose_protocol(SSL*, const unsigned char** out, unsigned char* out_length, const unsigned char* in,
-                    unsigned in_length, void*) {
-    static constexpr unsigned char ours[] = "\x08http/1.1\x08http/1.0";
+                    unsigned in_length, void* offered) {
+    const auto& ours = *static_cast<const std::string_view*>(offered);
     unsigned char* chosen = nullptr;
-    if (SSL_select_next_proto(&chosen, out_length, ours, sizeof ours - 1, in, in_length) != OPENSSL_NPN_NEGOTIATED)
+    if (SSL_select_next_proto(&chosen, out_length, reinterpret_cast<const unsigned char*>(ours.data()),
+                              static_cast<unsigned>(ours.size()), in, in_length) != OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     *out = chosen;
     return SSL_TLSEXT_ERR_OK;
@@ -97,7 +101,8 @@ bool use_key(SSL_CTX* context, const std::filesystem::path& file) {
     return SSL_CTX_use_PrivateKey_file(context, file.c_str(), SSL_FILETYPE_PEM) == 1;
 }
 
-Context server_context(const config::Certificate& files, config::TlsVersion min_version, std::size_t index) {
+Context server_context(const config::Certificate& files, config::TlsVersion min_version, std::size_t index,
+                       bool http2) {
     Context context =
         hardened(TLS_server_method(), min_version == config::TlsVersion::tls1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
     if (!use_certificate(context.get(), files.cert)) fail(files.cert, "cannot use this certificate");
@@ -110,7 +115,8 @@ Context server_context(const config::Certificate& files, config::TlsVersion min_
     const std::string id = "certificate " + std::to_string(index);
     SSL_CTX_set_session_id_context(context.get(), reinterpret_cast<const unsigned char*>(id.data()),
                                    static_cast<unsigned>(id.size()));
-    SSL_CTX_set_alpn_select_cb(context.get(), choose_protocol, nullptr);
+    SSL_CTX_set_alpn_select_cb(context.get(), choose_protocol,
+                               const_cast<std::string_view*>(http2 ? &protocols : &http1_protocols));
     return context;
 }
 
@@ -145,9 +151,9 @@ void attach(SSL* ssl, MemoryBio& memory) {
     SSL_set_bio(ssl, bio, bio);
 }
 
-ServerContexts::ServerContexts(const config::ServerTls& settings) {
+ServerContexts::ServerContexts(const config::ServerTls& settings, bool http2) {
     for (const config::Certificate& files : settings.certificates) {
-        contexts_.push_back(server_context(files, settings.min_version, contexts_.size()));
+        contexts_.push_back(server_context(files, settings.min_version, contexts_.size(), http2));
         SSL_CTX* context = contexts_.back().get();
         for (const std::string& name : certificate_names(SSL_CTX_get0_certificate(context))) {
             if (name.starts_with("*.")) {
@@ -239,6 +245,13 @@ bool belongs_to(const std::filesystem::path& key, const std::filesystem::path& c
 bool covers(const SSL* ssl, const std::string& host) {
     X509* certificate = SSL_get_certificate(ssl);
     return certificate && X509_check_host(certificate, host.data(), host.size(), 0, nullptr) == 1;
+}
+
+bool is_http2(const SSL* ssl) {
+    const unsigned char* name = nullptr;
+    unsigned size = 0;
+    SSL_get0_alpn_selected(ssl, &name, &size);
+    return std::string_view(reinterpret_cast<const char*>(name), size) == "h2";
 }
 
 std::string_view server_name(const SSL* ssl) {

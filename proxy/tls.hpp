@@ -32,7 +32,8 @@ void attach(SSL* ssl, MemoryBio& bio);
 /// Throws std::runtime_error with OpenSSL's reason and the file where a certificate cannot be used.
 class ServerContexts {
 public:
-    explicit ServerContexts(const config::ServerTls& settings);
+    /// @param http2  whether it is offered
+    ServerContexts(const config::ServerTls& settings, bool http2);
     ServerContexts(const ServerContexts&) = delete;
     /// An SSL object in the server's role.
     Ssl accept() const;
@@ -65,6 +66,8 @@ bool belongs_to(const std::filesystem::path& key, const std::filesystem::path& c
 bool covers(const SSL* ssl, const std::string& host);
 /// The name that the client asked for by SNI; empty: none.
 std::string_view server_name(const SSL* ssl);
+/// Whether a client and we have agreed on HTTP/2.
+bool is_http2(const SSL* ssl);
 /// The oldest error in OpenSSL's queue, which is emptied.
 std::string last_error();
 /// Empties this thread's queue of errors, which an SSL call must find empty for SSL_get_error() to tell the truth.

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include <nghttp2/nghttp2.h>
+
+#include "proxy/frontend.hpp"
+#include "proxy/http2_stream.hpp"
+#include "proxy/stream.hpp"
+
+namespace rotagate::proxy::http2 {
+
+/// A client's HTTP/2 connection after its TLS handshake (RFC 9113, by nghttp2). Nothing of the pipeline runs inside of
+/// nghttp2's callbacks: what they tell is noted, and acted on behind them.
+class Connection final : public std::enable_shared_from_this<Connection> {
+public:
+    Connection(Frontend& frontend, std::shared_ptr<proxy::Stream> transport);
+
+    /// Serves requests until the connection ends, and all of them have.
+    Task<> run();
+    /// The gateway is going down: no more requests than those that have come.
+    void drain();
+    void look_after();
+
+    Frontend& frontend() { return frontend_; }
+
+    // What streams ask for.
+    void submit_informational(Stream& stream, const AnswerHead& head);
+    void submit_answer(Stream& stream, const AnswerHead& head, bool has_body);
+    void resume_answer(Stream& stream);
+    void consumed(std::int32_t id, std::size_t bytes);
+    void reset(Stream& stream, std::uint32_t error);
+    /// Has the stream woken soon.
+    void changed(Stream& stream);
+
+private:
+    struct FreeSession {
+        void operator()(nghttp2_session* session) const { nghttp2_session_del(session); }
+    };
+    struct Callbacks;
+    struct Begun {
+        std::int32_t id;
+        bool has_body;
+    };
+
+    void open_session();
+    bool read_input();
+    Task<> serve(std::shared_ptr<Connection> self, Stream& stream, bool has_body);
+    void act();
+    void act_soon();
+    void send();
+    Task<> finish_sending(std::shared_ptr<Connection> self);
+    void end();
+    void arm();
+    void strike(int weight);
+    Stream* find(std::int32_t id);
+    std::span<const nghttp2_nv> fields_of(const AnswerHead& head);
+
+    Frontend& frontend_;
+    std::shared_ptr<proxy::Stream> transport_;
+    std::unique_ptr<nghttp2_session, FreeSession> session_;
+    std::map<std::int32_t, std::unique_ptr<Stream>> streams_;
+    std::vector<Begun> begun_;           ///< whose heads have come
+    std::vector<std::int32_t> changed_;  ///< that something has happened to
+    Deadline deadline_, writing_;
+    Signal progress_;  ///< sending has come to its end, or a stream has
+    int strikes_ = 0, chatter_ = 0;
+    bool act_is_due_ = false, sending_ = false, in_head_ = false, ended_ = false, timed_out_ = false;
+    std::string names_;  ///< of an answer, in lower case
+    std::vector<nghttp2_nv> pairs_;
+    char status_[3];
+};
+
+}  // namespace rotagate::proxy::http2

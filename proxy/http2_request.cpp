@@ -1,0 +1,89 @@
+#include "proxy/http2_request.hpp"
+
+#include "proxy/authority.hpp"
+#include "proxy/grammar.hpp"
+#include "proxy/http1_fields.hpp"
+
+namespace rotagate::proxy::http2 {
+namespace {
+
+using http1::HeadError;
+
+constexpr std::size_t most_fields = 200;     // as over HTTP/1; a cookie may come in any number of crumbs
+constexpr std::size_t most_crumbs = 10'000;  // each takes memory of its own, however short it is
+
+}  // namespace
+
+void RequestReader::add(std::string_view name, std::string_view value) {
+    size_ += name.size() + value.size();
+    const bool crumb = name == "cookie";
+    const std::size_t most = crumb ? most_crumbs : most_fields;
+    if (!error_ && (size_ > limit_ || ++count_ > most)) error_ = HeadError{431, "header_too_large"};
+    if (error_) return;
+    if (crumb) --count_;
+    if (name.starts_with(':')) return add_pseudo(name, value);
+    if (!grammar::is_token(name) || !grammar::is_value(value) || grammar::trimmed(value).size() != value.size()) {
+        error_ = HeadError{400, "bad_field"};
+        return;
+    }
+    const Field field{arena_.keep(name), arena_.keep(value), classify(name)};
+    const auto once = [&](std::optional<std::string_view>& seen, std::string_view reason) {
+        if (seen) error_ = HeadError{400, reason};
+        seen = field.value;
+    };
+    if (field.known == Known::content_length) once(length_, "repeated_content_length");
+    if (field.known == Known::expect) once(expect_, "unknown_expectation");
+    if (field.known == Known::host) {
+        if (!host_field_.empty()) error_ = HeadError{400, "repeated_host"};
+        host_field_ = field.value;
+    }
+    head_.fields.push_back(field);
+}
+
+void RequestReader::add_pseudo(std::string_view name, std::string_view value) {
+    if (name == ":method") head_.method = arena_.keep(value);
+    if (name == ":path") head_.target = arena_.keep(value);
+    if (name == ":authority") head_.authority = arena_.keep(value);
+    if (name == ":scheme") scheme_ = arena_.keep(value);
+}
+
+std::optional<HeadError> RequestReader::finish(bool secure, bool has_body) {
+    if (error_) return error_;
+    if (auto error = read_target(secure)) return error;
+    if (auto error = read_host()) return error;
+    return read_body(has_body);
+}
+
+std::optional<HeadError> RequestReader::read_target(bool secure) {
+    if (!grammar::is_token(head_.method)) return HeadError{400, "bad_method"};
+    if (head_.method == "CONNECT" || head_.method == "TRACE") return HeadError{405, "method_not_allowed"};
+    if (!same_name(scheme_, secure ? "https" : "http")) return HeadError{400, "bad_scheme"};
+    if (!grammar::is_target(head_.target)) return HeadError{400, "bad_target"};
+    const bool asterisk = head_.target == "*" && head_.method == "OPTIONS";
+    if (head_.target.front() != '/' && !asterisk) return HeadError{400, "bad_target"};
+    return std::nullopt;
+}
+
+std::optional<HeadError> RequestReader::read_host() {
+    if (head_.authority.empty() && host_field_.empty()) return HeadError{400, "missing_host"};
+    const bool both = !head_.authority.empty() && !host_field_.empty();
+    if (both && !same_name(head_.authority, host_field_)) return HeadError{400, "host_mismatch"};
+    if (head_.authority.empty()) head_.authority = host_field_;
+    if (!read_authority(head_.authority, head_.host)) return HeadError{400, "bad_host"};
+    return std::nullopt;
+}
+
+std::optional<HeadError> RequestReader::read_body(bool has_body) {
+    if (length_) {
+        const auto length = http1::read_length(*length_);
+        if (!length) return HeadError{400, "bad_content_length"};
+        head_.content_length = *length;
+    }
+    if (has_body) head_.framing = length_ ? Framing::length : Framing::chunked;
+    if (!expect_) return std::nullopt;
+    if (!same_name(*expect_, "100-continue")) return HeadError{417, "unknown_expectation"};
+    head_.expect_continue = has_body;
+    return std::nullopt;
+}
+
+}  // namespace rotagate::proxy::http2

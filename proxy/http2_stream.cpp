@@ -1,0 +1,152 @@
+#include "proxy/http2_stream.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include <boost/system/errc.hpp>
+
+#include "proxy/http2_connection.hpp"
+#include "proxy/pipeline.hpp"
+
+namespace rotagate::proxy::http2 {
+namespace {
+
+namespace errc = boost::system::errc;
+
+// What an answer may be ahead of its client: enough that the app need not wait for each of the client's window updates.
+constexpr std::size_t most_waiting = 64 * config::KiB;
+
+}  // namespace
+
+Stream::Stream(Connection& connection, std::int32_t id)
+    : connection_(connection),
+      id_(id),
+      exchange_(std::make_unique<Exchange>(*this, connection.frontend().peer, connection.frontend().loop.site)),
+      head_(exchange_->request, exchange_->arena, exchange_->site->config.limits.header_bytes),
+      reading_([this] { timed_out_ = true, body_changed_.notify(); }),
+      writing_([this] { connection_.reset(*this, NGHTTP2_CANCEL); }) {}
+
+Task<> Stream::serve(bool has_body) {
+    EventLoop& loop = connection_.frontend().loop;
+    started_ = true;
+    body_ended_ |= !has_body;
+    Exchange& x = *exchange_;
+    const auto error = head_.finish(connection_.frontend().ssl != nullptr, has_body);
+    if (error) x.request.framing = Framing::none;
+    if (const auto answer = connection_.frontend().prepare(x, error)) {
+        co_await answer_and_record(loop, x, *answer);
+    } else {
+        co_await handle(loop, x);
+    }
+    served_ = true;
+    connection_.consumed(id_, std::exchange(body_, {}).size());
+    // What is left of the answer is the connection's, for as long as the client may take.
+    if (!closed_) loop.deadlines.arm(writing_, loop.site->config.limits.idle_timeout);
+}
+
+void Stream::wake() {
+    if (closed_ && !all_sent() && exchange_->app) exchange_->app->abort(make_error_code(errc::owner_dead));
+    if (!body_.empty() || body_ended_ || body_stopped_ || closed_) body_changed_.notify();
+    if (closed_ || has_room()) room_.notify();
+}
+
+void Stream::look_after() {
+    if (give_up(connection_.frontend().loop, *exchange_, closed_ && !all_sent()))
+        connection_.reset(*this, NGHTTP2_CANCEL);
+}
+
+// ---- the request's body ---------------------------------------------------------------------------------------------
+
+void Stream::on_body(std::string_view bytes) {
+    if (served_ || body_stopped_) return connection_.consumed(id_, bytes.size());
+    body_ += bytes;
+}
+
+BodyPiece Stream::take_body() {
+    taken_.clear();
+    std::swap(body_, taken_);
+    if (!taken_.empty()) connection_.consumed(id_, taken_.size());
+    body_bytes_ += taken_.size();
+    exchange_->record.bytes_in = body_bytes_;
+    const std::uint64_t limit = exchange_->site->config.limits.body_bytes;
+    BodyPiece piece{.data = taken_, .end = body_ended_, .error = {}};
+    if (limit > 0 && body_bytes_ > limit) piece.error = make_error_code(errc::message_size);
+    return piece;
+}
+
+Task<BodyPiece> Stream::next_body() {
+    EventLoop& loop = connection_.frontend().loop;
+    timed_out_ = false;
+    loop.deadlines.arm(reading_, loop.site->config.limits.idle_timeout);
+    while (body_.empty() && !body_ended_ && !closed_ && !body_stopped_ && !timed_out_) co_await body_changed_.wait();
+    reading_.disarm();
+    if (!body_.empty() || body_ended_) co_return take_body();
+    const error_code why = timed_out_      ? error_code(asio::error::timed_out)
+                           : body_stopped_ ? error_code(asio::error::operation_aborted)
+                                           : error_code(asio::error::connection_reset);
+    co_return BodyPiece{.data = {}, .end = false, .error = why};
+}
+
+void Stream::stop_body() {
+    body_stopped_ = true;
+    connection_.changed(*this);
+}
+
+// ---- the answer -----------------------------------------------------------------------------------------------------
+
+bool Stream::has_room() const { return answer_.size() - answer_from_ < most_waiting; }
+
+std::size_t Stream::read_answer(std::span<char> into, bool& end) {
+    const std::size_t n = std::min(into.size(), answer_.size() - answer_from_);
+    answer_.copy(into.data(), n, answer_from_);
+    answer_from_ += n;
+    if (answer_from_ == answer_.size()) {
+        answer_.clear();
+        answer_from_ = 0;
+    }
+    end = answer_ended_ && answer_.empty();
+    return n;
+}
+
+bool Stream::send_informational(const AnswerHead& head) {
+    if (!closed_) connection_.submit_informational(*this, head);
+    return !closed_;
+}
+
+bool Stream::send_head(AnswerHead& head, std::string_view first, bool last) {
+    exchange_->head_sent = true;
+    if (closed_) return false;
+    if (head.content_length && !proxy::find(head.fields, Known::content_length)) {
+        const auto end = std::to_chars(length_text_, length_text_ + sizeof length_text_, *head.content_length).ptr;
+        head.fields.push_back({"content-length", {length_text_, static_cast<std::size_t>(end - length_text_)}});
+    }
+    if (!proxy::find(head.fields, Known::date))
+        head.fields.push_back({"date", connection_.frontend().loop.http_date()});
+    if (!head.has_body) first = {};
+    answer_ += first;
+    answer_ended_ = last || !head.has_body;
+    exchange_->record.bytes_out += first.size();
+    connection_.submit_answer(*this, head, !(answer_.empty() && answer_ended_));
+    return has_room();
+}
+
+bool Stream::send_body(std::string_view data, bool last) {
+    if (closed_) return false;
+    answer_ += data;
+    answer_ended_ = last;
+    exchange_->record.bytes_out += data.size();
+    connection_.resume_answer(*this);
+    return has_room();
+}
+
+Task<error_code> Stream::flush() {
+    EventLoop& loop = connection_.frontend().loop;
+    loop.deadlines.arm(writing_, loop.site->config.limits.idle_timeout);
+    while (!closed_ && !has_room()) co_await room_.wait();
+    writing_.disarm();
+    co_return closed_ && !all_sent() ? error_code(asio::error::connection_reset) : error_code();
+}
+
+void Stream::cut() { connection_.reset(*this, NGHTTP2_INTERNAL_ERROR); }
+
+}  // namespace rotagate::proxy::http2
