@@ -13,8 +13,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A connection that is silent for longer gives its buffers back while it waits.
-constexpr std::chrono::milliseconds park_after = 1s;
 // After an answer that leaves part of the request unread: how much of it, and for how long, is read into nothing so
 // that the answer is not lost to a reset (RFC 9112 section 9.6).
 constexpr auto linger_time = 5s;

@@ -33,6 +33,9 @@ private:
 /// While draining: how long a client that did not know yet may take to send one more request.
 inline constexpr std::chrono::milliseconds drain_grace{1000};
 
+/// A connection that is silent for longer gives its buffers back while it waits.
+inline constexpr std::chrono::milliseconds park_after{1000};
+
 /// Aborts the app's connection where its answer is wanted no more: the session of a long answer has ended, or the
 /// client has left. Returns whether it was so.
 bool give_up(EventLoop& loop, Exchange& x, bool client_left);

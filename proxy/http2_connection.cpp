@@ -199,11 +199,10 @@ Task<> Connection::run() {
     send();
     while (!ended_) {
         while (sending_ && !ended_) co_await progress_.wait();  // who takes nothing is not listened to
-        arm();
-        const error_code ec = transport_->input().empty() ? co_await transport_->more(0) : error_code();
-        if (!in_head_) deadline_.disarm();
+        const error_code ec = transport_->input().empty() ? co_await more() : error_code();
         if (ended_) break;
-        if (std::exchange(timed_out_, false)) {
+        // An idle connection may hear of a request in the very turn in which its time is over.
+        if (std::exchange(timed_out_, false) && (ec || in_head_)) {
             nghttp2_session_terminate_session(session_.get(), NGHTTP2_NO_ERROR);
             act();
             break;
@@ -215,6 +214,32 @@ Task<> Connection::run() {
     while (!streams_.empty() || sending_) co_await progress_.wait();
 }
 
+/// Waits for what the client sends. A head that has begun has header_timeout to its end, a connection without requests
+/// idle_timeout; streams look after themselves.
+Task<error_code> Connection::more() {
+    Deadlines& deadlines = frontend_.loop.deadlines;
+    if (in_head_) {
+        const auto limit = frontend_.loop.site->config.limits.header_timeout;
+        if (!deadline_.armed()) deadlines.arm(deadline_, limit);  // once: single bytes do not extend it
+        const error_code ec = co_await transport_->more(0);
+        if (!in_head_) deadline_.disarm();
+        co_return ec;
+    }
+    if (streams_.empty()) arm_idle();
+    error_code ec = co_await transport_->more(0);
+    const auto limit = frontend_.idle_limit();
+    if (ec && timed_out_ && !ended_ && streams_.empty() && limit > park_after) {
+        timed_out_ = false;
+        deadlines.arm(deadline_, limit - park_after);
+        ec = co_await transport_->wait_parked();
+        if (!ec) ec = co_await transport_->more(0);
+    }
+    deadline_.disarm();
+    co_return ec;
+}
+
+void Connection::arm_idle() { frontend_.loop.deadlines.arm(deadline_, std::min(frontend_.idle_limit(), park_after)); }
+
 /// Returns whether the connection goes on.
 bool Connection::read_input() {
     const std::string_view input = transport_->input();
@@ -223,19 +248,10 @@ bool Connection::read_input() {
     transport_->consume(input.size());
     if (n == NGHTTP2_ERR_FLOODED) nghttp2_session_terminate_session(session_.get(), NGHTTP2_ENHANCE_YOUR_CALM);
     if (chatter_ > most_chatter) strike(most_strikes + 1);
+    if (!in_head_) deadline_.disarm();
     act();
-    if (transport_->input().empty()) transport_->release_input();
+    transport_->release_input();
     return n >= 0 && !ended_;
-}
-
-/// A connection without requests has idle_timeout, a head that has begun header_timeout; streams look after themselves.
-void Connection::arm() {
-    if (in_head_) {
-        if (!deadline_.armed())
-            frontend_.loop.deadlines.arm(deadline_, frontend_.loop.site->config.limits.header_timeout);
-    } else if (streams_.empty()) {
-        frontend_.loop.deadlines.arm(deadline_, frontend_.idle_limit());
-    }
 }
 
 void Connection::strike(int weight) {
@@ -278,7 +294,9 @@ void Connection::act() {
         nghttp2_session_consume_connection(session_.get(), stream.unread());
         return true;
     });
-    if (streams_.empty()) progress_.notify();
+    if (!streams_.empty()) return;
+    if (!in_head_ && !ended_ && !deadline_.armed()) arm_idle();  // the last stream ended while the client said nothing
+    progress_.notify();
 }
 
 /// Behind all that is ready now: what other streams do in this turn goes along.

@@ -46,6 +46,8 @@ private:
     };
 
     void open_session();
+    Task<error_code> more();
+    void arm_idle();
     bool read_input();
     Task<> serve(std::shared_ptr<Connection> self, Stream& stream, bool has_body);
     void act();
@@ -53,7 +55,6 @@ private:
     void send();
     Task<> finish_sending(std::shared_ptr<Connection> self);
     void end();
-    void arm();
     void strike(int weight);
     Stream* find(std::int32_t id);
     std::span<const nghttp2_nv> fields_of(const AnswerHead& head);

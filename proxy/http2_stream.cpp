@@ -31,6 +31,7 @@ Task<> Stream::serve(bool has_body) {
     started_ = true;
     body_ended_ |= !has_body;
     Exchange& x = *exchange_;
+    x.began = std::chrono::steady_clock::now();
     const auto error = head_.finish(connection_.frontend().ssl != nullptr, has_body);
     if (error) x.request.framing = Framing::none;
     if (const auto answer = connection_.frontend().prepare(x, error)) {
