@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include <boost/system/errc.hpp>
 
@@ -101,10 +102,8 @@ std::size_t Stream::read_answer(std::span<char> into, bool& end) {
     const std::size_t n = std::min(into.size(), answer_.size() - answer_from_);
     answer_.copy(into.data(), n, answer_from_);
     answer_from_ += n;
-    if (answer_from_ == answer_.size()) {
-        answer_.clear();
-        answer_from_ = 0;
-    }
+    // Not for each frame, since it moves what is left.
+    if (answer_from_ == answer_.size() || answer_from_ >= most_waiting) answer_.erase(0, std::exchange(answer_from_, 0));
     end = answer_ended_ && answer_.empty();
     return n;
 }
