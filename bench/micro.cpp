@@ -36,7 +36,7 @@ void cookie_seal(benchmark::State& state) {
     CookieSealer sealer(new_ring());
     const auto id = session::SessionId::create({.id = "alice", .org = ""});
     std::int64_t number = 0;
-    for (auto _ : state) benchmark::DoNotOptimize(sealer.seal(cookie(id, ++number), audience));
+    for ([[maybe_unused]] auto _ : state) benchmark::DoNotOptimize(sealer.seal(cookie(id, ++number), audience));
 }
 BENCHMARK(cookie_seal);
 
@@ -60,7 +60,7 @@ private:
 };
 
 void open_all(benchmark::State& state, CookieSealer& opener, Cookies& cookies) {
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         auto opened = opener.open(cookies.next(), audience);
         if (!opened) return state.SkipWithError("a cookie is not opened");
         benchmark::DoNotOptimize(opened);
@@ -90,7 +90,8 @@ void cookie_seal_and_open_of_the_same_loop(benchmark::State& state) {
     CookieSealer sealer(new_ring());
     const auto id = session::SessionId::create({.id = "alice", .org = ""});
     std::int64_t number = 0;
-    for (auto _ : state) benchmark::DoNotOptimize(sealer.open(sealer.seal(cookie(id, ++number), audience), audience));
+    for ([[maybe_unused]] auto _ : state)
+        benchmark::DoNotOptimize(sealer.open(sealer.seal(cookie(id, ++number), audience), audience));
 }
 BENCHMARK(cookie_seal_and_open_of_the_same_loop);
 
@@ -112,7 +113,7 @@ void memory_store_present(benchmark::State& state) {
     }
     std::size_t turn = 0;
     bool refused = false;
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         if (turn == 0) time += 1500;
         SessionCookie& jar = jars[turn];
         store.present(jar, {}, [&](session::Result<session::Session> session) {
@@ -152,7 +153,7 @@ bool is_whole(std::string_view text) {
 
 void parse_request_head(benchmark::State& state) {
     proxy::RequestHead head;
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         if (!is_whole(request_text) || proxy::http1::parse_request_head(request_text, head))
             return state.SkipWithError("the head is refused");
         benchmark::DoNotOptimize(head);
@@ -163,7 +164,7 @@ BENCHMARK(parse_request_head);
 
 void parse_response_head(benchmark::State& state) {
     proxy::ResponseHead head;
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         if (!is_whole(response_text) || proxy::http1::parse_response_head(response_text, false, head))
             return state.SkipWithError("the head is refused");
         benchmark::DoNotOptimize(head);
@@ -180,7 +181,7 @@ void route_lookup(benchmark::State& state) {
     for (std::size_t i = 0; i + 1 < routes.size(); ++i)
         routes[i].match = {i % 4 == 0 ? "api.example.org" : "", "/area-" + std::to_string(i) + "/", {}};
     routes.back().match = {"", "/", {}};
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         const auto* found = proxy::find_route(routes, "app.example.org", "/account/orders", "GET");
         if (found != &routes.back()) return state.SkipWithError("another route is found");
         benchmark::DoNotOptimize(found);
@@ -195,7 +196,7 @@ const std::vector<std::uint8_t> cookie_bytes(104, 0xa7);
 
 void base64url_write(benchmark::State& state) {
     std::string text;
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         text.clear();
         session::append_base64url(text, cookie_bytes);
         benchmark::DoNotOptimize(text.data());
@@ -208,7 +209,7 @@ void base64url_read(benchmark::State& state) {
     std::string text;
     session::append_base64url(text, cookie_bytes);
     std::vector<std::uint8_t> bytes(cookie_bytes.size());
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         if (!session::from_base64url(text, bytes)) return state.SkipWithError("the text is not read");
         benchmark::DoNotOptimize(bytes.data());
     }
