@@ -43,6 +43,7 @@ struct PeopleOptions {
     double thieves = 0.1;
     std::uint64_t page_views = 10'000;
     std::chrono::milliseconds grace = 10s;
+    double sign_ins = 100;
     std::string logout = "/logout";
     std::vector<std::string> pages{"/account"}, parts{"/tile/{number}?format=json"};
 };
@@ -211,6 +212,9 @@ void add_people(CLI::App& command, SiteOptions& site, PeopleOptions& people) {
     command.add_option("--thieves", people.thieves, "share of the people who are stolen from")
         ->check(CLI::Range(0.0, 1.0))
         ->capture_default_str();
+    command.add_option("--sign-ins", people.sign_ins, "first logins per second: people come one after another")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
     add_duration(command, "--grace", people.grace, config::between(10ms, 1h),
                  "the gateway's rotation.grace: all pauses are multiples of it");
 }
@@ -223,6 +227,7 @@ int people_command(const SiteOptions& site, const PeopleOptions& people) {
     settings.thieves = static_cast<std::size_t>(std::ceil(people.thieves * static_cast<double>(people.people)));
     settings.page_views = people.page_views;
     settings.grace = people.grace;
+    settings.sign_ins = people.sign_ins;
     settings.login = form_step(site.login, site.form);
     settings.logout = form_step(people.logout, "");
     settings.pages = people.pages;

@@ -18,10 +18,14 @@ using namespace std::chrono_literals;
 
 /// The people and thieves of one event loop.
 struct Crowd {
-    explicit Crowd(const PeopleSettings& settings) : loop(settings.connection) {}
+    /// What comes with a late request and takes longer than this may take longer than the grace.
+    explicit Crowd(const PeopleSettings& settings)
+        : loop(settings.connection),
+          pace(std::chrono::duration_cast<Clock::duration>((1 - settings.habits.network) * settings.grace)) {}
 
     ClientLoop loop;
     PeopleTally tally;
+    Pace pace;
     std::vector<std::unique_ptr<Person>> people;
     std::vector<std::unique_ptr<Thief>> thieves;
 };
@@ -33,7 +37,7 @@ public:
     PeopleReport run();
 
 private:
-    void start(Crowd& crowd);
+    void start(std::size_t number);
     PeopleCounts counts() const;
     void tell(const PeopleCounts& counts, double seconds);
 
@@ -52,7 +56,7 @@ PeopleRun::PeopleRun(const PeopleSettings& settings, std::ostream& progress)
         Crowd& crowd = *crowds_[i % loops];
         const std::uint64_t views =
             settings.page_views / settings.people + (i < settings.page_views % settings.people ? 1 : 0);
-        crowd.people.push_back(std::make_unique<Person>(settings, crowd.loop, crowd.tally, i, views));
+        crowd.people.push_back(std::make_unique<Person>(settings, crowd.loop, crowd.tally, crowd.pace, i, views));
         running_ += crowd.people.back()->tabs();
         if (i >= settings.thieves) continue;
         crowd.thieves.push_back(std::make_unique<Thief>(settings, crowd.loop, crowd.tally, *crowd.people.back(), i));
@@ -64,10 +68,14 @@ PeopleRun::~PeopleRun() {
     for (const auto& crowd : crowds_) crowd->loop.stop();
 }
 
-void PeopleRun::start(Crowd& crowd) {
+void PeopleRun::start(std::size_t number) {
+    Crowd& crowd = *crowds_[number];
     const auto done = [this] { --running_; };
     for (const auto& thief : crowd.thieves) thief->start(done);
-    for (const auto& person : crowd.people) person->start(done);
+    for (std::size_t i = 0; i < crowd.people.size(); ++i) {
+        const std::chrono::duration<double> turn(static_cast<double>(i * crowds_.size() + number) / settings_.sign_ins);
+        crowd.people[i]->start(std::chrono::duration_cast<Clock::duration>(turn), done);
+    }
 }
 
 PeopleCounts PeopleRun::counts() const {
@@ -87,9 +95,9 @@ void PeopleRun::tell(const PeopleCounts& counts, double seconds) {
 PeopleReport PeopleRun::run() {
     const auto began = Clock::now();
     const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - began).count(); };
-    for (const auto& crowd : crowds_) {
-        crowd->loop.start();
-        crowd->loop.post([this, &crowd = *crowd] { start(crowd); });
+    for (std::size_t i = 0; i < crowds_.size(); ++i) {
+        crowds_[i]->loop.start();
+        crowds_[i]->loop.post([this, i] { start(i); });
     }
     PeopleReport report;
     bool interrupted = false;

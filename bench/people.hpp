@@ -16,6 +16,7 @@ struct PeopleSettings {
     std::size_t people = 100, thieves = 10;   ///< a thief has one victim, and steals from it again and again
     std::uint64_t page_views = 10'000;        ///< of all people together
     std::chrono::milliseconds grace{10'000};  ///< the gateway's rotation.grace
+    double sign_ins = 100;                    ///< first logins a second: not all at once
     Habits habits;
     Step login, logout;
     std::vector<std::string> pages, parts;  ///< paths that need a session; one of each is chosen

@@ -12,11 +12,12 @@ constexpr double polling = 0.05;             // graces between two looks at what
 
 }  // namespace
 
-Person::Person(const PeopleSettings& settings, ClientLoop& loop, PeopleTally& tally, std::size_t number,
+Person::Person(const PeopleSettings& settings, ClientLoop& loop, PeopleTally& tally, Pace& pace, std::size_t number,
                std::uint64_t views)
     : settings_(settings),
       loop_(loop),
       tally_(tally),
+      pace_(pace),
       browser_(loop),
       name_("person-" + std::to_string(number)),
       views_left_(views) {
@@ -28,11 +29,10 @@ Person::Person(const PeopleSettings& settings, ClientLoop& loop, PeopleTally& ta
     }
 }
 
-void Person::start(std::function<void()> done) {
+void Person::start(Clock::duration after, std::function<void()> done) {
     done_ = std::move(done);
     is_changing_ = true;
-    loop_.run(sign_in_again());
-    for (Tab& tab : tabs_) loop_.run(browse(tab));
+    loop_.run(begin(after));
 }
 
 Clock::duration Person::time(double graces) const {
@@ -90,32 +90,46 @@ Task<> Person::fetch(const RequestPlan& plan, const std::string& path, bool navi
     if (!plan.is_lost || plan.is_retried) co_await complete(plan, request);
 }
 
+Journeys::Place Person::leave() {
+    return session_->journeys.begin(
+        {.minted_after = minted_after_, .brought_within = brought_within_, .left = Clock::now()});
+}
+
 /// The answer is sent, or will be, with a cookie that reaches nobody.
 Task<> Person::lose(const RequestPlan& plan, const Request& request) {
-    const CookieJar sent = jar_;
+    const auto session = session_;
+    const CookieJar jar = jar_;
+    const auto journey = leave();
     if (plan.departs_late > 0) co_await pause(plan.departs_late);
     auto client = take_client();
-    co_await client->send(request, sent);
+    const auto sent_at = Clock::now();
+    pace_.asked(sent_at);
+    co_await client->send(request, jar);
+    pace_.over(sent_at, Clock::now());
     if (plan.arrives_late > 0) co_await pause(plan.arrives_late);
     client->close();
+    session->journeys.give_up(journey, Clock::now());
     tally_.change([](PeopleCounts& counts) { ++counts.requests; });
 }
 
 Task<> Person::complete(const RequestPlan& plan, const Request& request) {
     const auto session = session_;
-    const CookieJar sent = jar_;  // what the jar gets meanwhile, this request does not have
-    Journey journey{
-        .minted_after = minted_after_, .brought_within = brought_within_, .left = Clock::now(), .sent_at = {}};
+    const CookieJar jar = jar_;  // what the jar gets meanwhile, this request does not have
+    Sent sent{.journey = leave(), .at = {}};
     if (plan.departs_late > 0) co_await pause(plan.departs_late);
     auto client = take_client();
-    journey.sent_at = Clock::now();
-    Failure failure = co_await client->ask(request, sent);
-    journey.taken_within = Clock::now() - journey.left;
+    sent.at = Clock::now();
+    pace_.asked(sent.at);
+    Failure failure = co_await client->ask(request, jar);
+    pace_.over(sent.at, Clock::now());
+    sent.journey->taken_within = Clock::now() - sent.journey->left;
     if (failure == Failure::none && plan.arrives_late > 0) co_await pause(plan.arrives_late);
     if (failure == Failure::none) {
-        adopt(*client, journey.sent_at);
-        judge(*session, *client, request, journey);
+        adopt(*client, sent.at);
+        judge(*session, *client, request, sent);
         failure = co_await client->read_body();
+    } else {
+        session->journeys.give_up(sent.journey, Clock::now());
     }
     tally_.change([&](PeopleCounts& counts) {
         ++counts.requests;
@@ -130,16 +144,20 @@ void Person::adopt(const HttpClient& client, Clock::time_point sent_at) {
     brought_within_ = Clock::now() - sent_at;
 }
 
-void Person::judge(OwnSession& session, const HttpClient& client, const Request& request, const Journey& journey) {
+void Person::judge(OwnSession& session, const HttpClient& client, const Request& request, Sent sent) {
     const unsigned status = client.head().status;
     if (status == 401 || client.redirects_to(settings_.login.path_only()))
-        return refused(session, client, request, journey);
-    if (status >= 400) {
-        const Failure kind = status >= 500 ? Failure::status_5xx : Failure::status_4xx;
-        return tally_.change([&](PeopleCounts& counts) { ++counts.failures[index(kind)]; });
-    }
-    if (session.is_copied) session.superseded.presented(journey.minted_after, Clock::now());
-    if (!session.refused_at_thief || journey.sent_at < *session.refused_at_thief || session.has_survived) return;
+        return refused(session, client, request, *sent.journey);
+    if (status < 400) return let_in(session, sent);
+    session.journeys.give_up(sent.journey, Clock::now());  // it does not tell whether the session was looked at
+    const Failure kind = status >= 500 ? Failure::status_5xx : Failure::status_4xx;
+    tally_.change([&](PeopleCounts& counts) { ++counts.failures[index(kind)]; });
+}
+
+void Person::let_in(OwnSession& session, Sent sent) {
+    if (session.is_copied) session.superseded.presented(sent.journey->minted_after, Clock::now());
+    session.journeys.valid(sent.journey);
+    if (!session.refused_at_thief || sent.at < *session.refused_at_thief || session.has_survived) return;
     session.has_survived = true;
     tally_.change([&](PeopleCounts& counts) {
         ++counts.undetected;
@@ -158,13 +176,19 @@ void Person::refused(OwnSession& session, const HttpClient& client, const Reques
             counts.detection.record(std::chrono::duration_cast<Histogram::Duration>(now - *session.first_theft));
             return;
         }
-        // R1 speaks of networks that take a grace at most. Where this machine or the site was slower, it says nothing.
-        if (std::max(journey.brought_within, journey.taken_within) > settings_.grace) {
+        if (session.journeys.excuse(now, pace_)) {
             ++counts.inconclusive;
             return;
         }
         ++counts.false_logouts;
-        counts.add_incident(fmt::format("false logout: {}: {} got {}", name_, request.target, client.head().status));
+        const auto graces = [&](Clock::duration time) {
+            return std::chrono::duration<double>(time) / std::chrono::duration<double>(settings_.grace);
+        };
+        counts.add_incident(
+            fmt::format("false logout: {}: {} got {}; its cookie came within {:.2f} and left within "
+                        "{:.2f} graces",
+                        name_, request.target, client.head().status, graces(journey.brought_within),
+                        graces(journey.taken_within.value_or(now - journey.left))));
     });
     if (is_changing_) return;
     is_changing_ = true;
@@ -172,6 +196,12 @@ void Person::refused(OwnSession& session, const HttpClient& client, const Reques
 }
 
 // ---- signing in and out ---------------------------------------------------------------------------------------------
+
+Task<> Person::begin(Clock::duration after) {
+    co_await loop_.sleep_until(Clock::now() + after);
+    co_await sign_in_again();
+    for (Tab& tab : tabs_) loop_.run(browse(tab));
+}
 
 Task<> Person::log_out() {
     is_changing_ = true;
@@ -199,7 +229,7 @@ Task<bool> Person::sign_in() {
     tally_.change(
         [&](PeopleCounts& counts) { ++(failure == Failure::none ? counts.logins : counts.failures[index(failure)]); });
     if (failure != Failure::none) co_return false;
-    session_ = std::make_shared<OwnSession>(settings_.grace);
+    session_ = std::make_shared<OwnSession>(settings_.grace, settings_.connection.timeout);
     co_return true;
 }
 
@@ -209,7 +239,9 @@ Task<Failure> Person::submit(const Step& step) {
         .method = step.method, .target = target, .content_type = step.content_type, .body = form, .navigates = true};
     auto client = take_client();
     const auto sent_at = Clock::now();
+    pace_.asked(sent_at);
     const Failure failure = co_await client->ask(request, jar_);
+    pace_.over(sent_at, Clock::now());
     if (failure != Failure::none) co_return failure;
     adopt(*client, sent_at);
     const unsigned status = client->head().status;

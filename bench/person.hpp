@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bench/browser.hpp"
+#include "bench/journeys.hpp"
 #include "bench/people.hpp"
 #include "bench/theft.hpp"
 
@@ -14,7 +15,7 @@ namespace rotagate::bench {
 
 /// A login of a person, from the cookie that it brought to the end that anybody noticed.
 struct OwnSession {
-    explicit OwnSession(Clock::duration grace) : superseded(grace) {}
+    OwnSession(Clock::duration grace, Clock::duration patience) : superseded(grace), journeys(grace, patience) {}
 
     bool left = false;       ///< the person logs out, or has
     bool lost = false;       ///< the site has refused it
@@ -23,6 +24,7 @@ struct OwnSession {
     std::optional<Clock::time_point> first_theft;       ///< when a thief used a copy first
     std::optional<Clock::time_point> refused_at_thief;  ///< when that ended it
     Superseded superseded;                              ///< since it was copied
+    Journeys journeys;
 
     bool is_over() const { return left || lost; }
 };
@@ -30,12 +32,13 @@ struct OwnSession {
 /// Whose browser has some tabs, and one cookie jar for all of them. Belongs to one event loop.
 class Person {
 public:
+    /// @param pace   of the site, as all people of the loop see it
     /// @param views  of all tabs together
-    Person(const PeopleSettings& settings, ClientLoop& loop, PeopleTally& tally, std::size_t number,
+    Person(const PeopleSettings& settings, ClientLoop& loop, PeopleTally& tally, Pace& pace, std::size_t number,
            std::uint64_t views);
 
-    /// Signs in, and browses. @param done  is called by each tab at its end
-    void start(std::function<void()> done);
+    /// Signs in after a while, and browses. @param done  is called by each tab at its end
+    void start(Clock::duration after, std::function<void()> done);
     std::size_t tabs() const { return tabs_.size(); }
 
     // ---- for the thief ----------------------------------------------------------------------------------------------
@@ -53,12 +56,10 @@ private:
         Random random;
         std::uint64_t views, digest = 0;
     };
-    /// How a cookie came and went.
-    struct Journey {
-        Clock::time_point minted_after;   ///< it is younger
-        Clock::duration brought_within;   ///< at most so long its answer was on its way
-        Clock::time_point left, sent_at;  ///< the jar, the machine
-        Clock::duration taken_within{};   ///< at most so long its request was on its way
+    /// A request that is under way.
+    struct Sent {
+        Journeys::Place journey;
+        Clock::time_point at;  ///< when it left the machine
     };
     struct Parts {
         std::size_t running = 0;
@@ -69,12 +70,15 @@ private:
     Task<> view(const ViewPlan& plan);
     Task<> part(const RequestPlan& plan, Parts& parts);
     Task<> fetch(const RequestPlan& plan, const std::string& path, bool navigates);
+    Journeys::Place leave();
     Task<> lose(const RequestPlan& plan, const Request& request);
     Task<> complete(const RequestPlan& plan, const Request& request);
     void adopt(const HttpClient& client, Clock::time_point sent_at);
-    void judge(OwnSession& session, const HttpClient& client, const Request& request, const Journey& journey);
+    void judge(OwnSession& session, const HttpClient& client, const Request& request, Sent sent);
+    void let_in(OwnSession& session, Sent sent);
     void refused(OwnSession& session, const HttpClient& client, const Request& request, const Journey& journey);
 
+    Task<> begin(Clock::duration after);
     Task<> log_out();
     Task<> sign_in_again();
     Task<bool> sign_in();
@@ -88,6 +92,7 @@ private:
     const PeopleSettings& settings_;
     ClientLoop& loop_;
     PeopleTally& tally_;
+    Pace& pace_;
     Browser browser_;
     std::string name_;
     std::vector<Tab> tabs_;

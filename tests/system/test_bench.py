@@ -9,6 +9,7 @@ import pytest
 
 from harness.deadlines import PATIENCE, SCALE
 from harness.gateway import BUILD, free_port, route
+from harness.held_up import HeldUpNetwork
 from harness.program import AppProgram
 
 BENCH = BUILD / "rotagate-bench"
@@ -254,6 +255,18 @@ def test_people_are_logged_out_by_mistake_where_the_grace_is_shorter_than_the_ne
     ran = Ran(people(gateway, "--people", 8, "--page-views", 60, "--thieves", 0, grace=1), tmp_path)
     assert ran.status == 1
     assert ran.figures["false_logouts"] > 0 and "false logout: person-" in ran.out
+
+
+def test_nobody_is_to_blame_for_logouts_where_the_network_takes_longer_than_the_grace(new_site, app, tmp_path):
+    """The request that ends a session may be another one than the first that is refused, and it may be lost."""
+    gateway = new_site(app, routes=ROUTES, **rotation()).gateway
+    network = HeldUpNetwork(gateway.address, every=4, delay=3 * GRACE)
+    target = "https://%s:%d" % network.address
+    ran = Ran([BENCH, "people", "--target", target, "--ca", gateway.trust, "--grace", milliseconds(GRACE), "--part",
+               "/bytes?n=10", "--people", "12", "--page-views", "160", "--thieves", "0"], tmp_path)
+    network.close()
+    assert ran.status == 0, ran.out + ran.err
+    assert ran.figures["false_logouts"] == 0 and ran.figures["inconclusive"] > 0
 
 
 def test_the_same_seed_decides_the_same(site, tmp_path):
