@@ -246,7 +246,8 @@ bool Connection::read_input() {
     const auto n =
         nghttp2_session_mem_recv(session_.get(), reinterpret_cast<const std::uint8_t*>(input.data()), input.size());
     transport_->consume(input.size());
-    if (n == NGHTTP2_ERR_FLOODED) nghttp2_session_terminate_session(session_.get(), NGHTTP2_ENHANCE_YOUR_CALM);
+    // More than nghttp2 puts up with by itself: acknowledgements that nobody reads, CONTINUATION without end.
+    if (n < 0) nghttp2_session_terminate_session(session_.get(), NGHTTP2_ENHANCE_YOUR_CALM);
     if (chatter_ > most_chatter) strike(most_strikes + 1);
     if (!in_head_) deadline_.disarm();
     act();
