@@ -1,0 +1,152 @@
+"""CPU time per request of several proxies, measured side by side.
+
+Turns of seconds scatter by a fifth on a shared machine, whose speed drifts. Here the loads of all proxies run at once, but
+only one is awake at a time, for a tenth of a second, in random order: what slows the machine down meets all alike.
+"""
+
+import contextlib
+import json
+import mmap
+import pathlib
+import random
+import signal
+import struct
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import peers
+from peers import Peer, Site
+
+DROWSY = 0.004  # seconds that a proxy gets to finish what a load that falls asleep has asked
+
+
+@dataclass
+class Sample:
+    """One round of one proxy."""
+    cpu_us: float     # of the proxy, per request
+    redis_us: float | None  # of the Redis that it asks, per request
+    rate: float       # requests per second while its load was awake
+    busy: float       # the share of that time for which the proxy had its CPU
+
+
+class Load:
+    """A load generator that counts its requests in a file that both map (a double), and can be put to sleep."""
+
+    def __init__(self, peer: Peer, counter: pathlib.Path, command: list):
+        counter.write_bytes(bytes(8))
+        with open(counter, "r+b") as file:
+            self.shared = mmap.mmap(file.fileno(), 8)
+        self.peer, self.awake = peer, 0.0
+        self.process = subprocess.Popen(["taskset", "-c", str(peers.LOAD_CPU), *map(str, command)],
+                                        stdout=subprocess.PIPE, text=True)
+
+    def requests(self) -> float:
+        return struct.unpack("d", self.shared)[0]
+
+    def await_requests(self, least: int) -> None:
+        deadline = time.monotonic() + 60
+        while self.requests() < least:
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise SystemExit(f"{self.peer.name} is not served: {self.requests():.0f} requests of {least}")
+            time.sleep(0.01)
+
+    def sleep(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def stay_awake(self, seconds: float) -> None:
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGCONT)
+        time.sleep(seconds)
+        self.sleep()
+        self.awake += time.monotonic() - began
+
+    def end(self) -> None:
+        """Has it stop by itself, and looks whether everything was served."""
+        self.process.send_signal(signal.SIGCONT)
+        counts = json.loads(self.interrupt().strip().splitlines()[-1])
+        if counts["refused"] or counts["broken"]:
+            raise SystemExit(f"{self.peer.name} has not served every request: {counts}")
+
+    def interrupt(self) -> str:
+        """Its last words. wrk hears an interrupt only if the kernel gives it to its main thread, so it may take several."""
+        for _ in range(20):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.send_signal(signal.SIGINT)
+                return self.process.communicate(timeout=1)[0]
+        raise SystemExit(f"the load of {self.peer.name} does not end")
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def wrk(site: Site, peer: Peer, script: str, argument: str, size: int, connections: int) -> Load:
+    counter = site.folder / f"{peer.name}.count"
+    return Load(peer, counter, [
+        "wrk", "-t1", f"-c{connections}", "-d1h", "--timeout", "60s", "-s", peers.TEMPLATES / script,
+        f"https://127.0.0.1:{peer.port}/bytes?n={size}", "--", counter, argument])
+
+
+def browse(site: Site, size: int, connections: int) -> list[Load]:
+    """For every proxy a load that asks for so many bytes, and adopts every cookie that it gets."""
+    return [wrk(site, peer, "adopt_cookie.lua", peer.cookie(), size, connections) for peer in site.peers]
+
+
+@contextlib.contextmanager
+def asleep(loads: list[Load], least: int) -> Iterator[None]:
+    """Wakes each until it has made so many requests, connected and warmed up; ends all afterwards."""
+    with contextlib.ExitStack() as started:
+        for load in loads:
+            started.callback(load.kill)
+            load.sleep()
+        for load in loads:
+            load.process.send_signal(signal.SIGCONT)
+            load.await_requests(least)
+            load.sleep()
+        yield
+        for load in loads:
+            load.end()
+
+
+def used(load: Load) -> list[float]:
+    redis = [peers.cpu_us(load.peer.redis)] if load.peer.redis else []
+    return [load.requests(), load.awake, peers.cpu_us(load.peer.process), *redis]
+
+
+def sample(before: list[float], after: list[float]) -> Sample:
+    requests, awake, cpu, *redis = (now - then for now, then in zip(after, before))
+    if not requests:
+        raise SystemExit("a load stands still")
+    return Sample(cpu / requests, redis[0] / requests if redis else None, requests / awake, cpu / awake / 1e6)
+
+
+def run_rounds(loads: list[Load], rounds: int, seconds: float, length: float = 0.1,
+               least: int = 3_000) -> dict[str, list[Sample]]:
+    """@param seconds  that each load is awake in a round
+    @param length   of a slice, seconds
+    @param least    requests before the first round"""
+    samples = {load.peer.name: [] for load in loads}
+    with asleep(loads, least):
+        for number in range(rounds):
+            time.sleep(0.2)
+            before = [used(load) for load in loads]
+            for _ in range(max(1, round(seconds / length))):
+                for load in random.sample(loads, len(loads)):
+                    load.stay_awake(length)
+                    time.sleep(DROWSY)
+            time.sleep(0.2)
+            for load, then in zip(loads, before):
+                samples[load.peer.name].append(sample(then, used(load)))
+            print(f"round {number + 1}: " + ", ".join(f"{name} {rounds[-1].cpu_us:.1f} µs"
+                                                      for name, rounds in samples.items()), flush=True)
+    return samples
+
+
+def cpu(samples: list[Sample]) -> list[float]:
+    return [sample.cpu_us for sample in samples]
+
+
+def redis(samples: list[Sample]) -> list[float]:
+    return [sample.redis_us for sample in samples if sample.redis_us is not None]
