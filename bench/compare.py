@@ -16,7 +16,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import peers
+import section_bodies
+import section_busy
+import section_connections
+import section_idle
+import section_latency
 import section_requests
+import section_saturation
 from peers import Site
 from report import Section
 
@@ -31,6 +37,12 @@ class Chapter:
 
 CHAPTERS = {
     "requests": Chapter("CPU time per request, beside nginx and haproxy", section_requests.measure),
+    "saturation": Chapter("Requests per second at saturation", section_saturation.measure),
+    "latency": Chapter("Latency at a fixed rate", section_latency.measure),
+    "bodies": Chapter("Larger answers", section_bodies.measure),
+    "connections": Chapter("New TLS connections", section_connections.measure),
+    "idle": Chapter("Memory of idle TLS connections", section_idle.measure),
+    "busy": Chapter("Growth with the number of busy connections", section_busy.measure),
 }
 
 

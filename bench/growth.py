@@ -66,7 +66,7 @@ def grow(store: str, sizes: list[int], arguments) -> list[list[str]]:
             draw(cookies, arguments.active)
         for peer, size in zip(gateways, sizes):
             cookies = site.folder / f"{size}.cookies"
-            loads.append(slices.wrk(site, peer, "spread_cookies.lua", str(cookies), 1024, CONNECTIONS))
+            loads.append(slices.wrk(site.folder, peer, "spread_cookies.lua", str(cookies), 1024, CONNECTIONS, 3_000))
         samples = slices.run_rounds(loads, arguments.rounds, arguments.seconds)
     few, _ = samples.values()
     return [[store, str(count), spread(slices.cpu(mine)), spread(ratios(slices.cpu(mine), slices.cpu(few)), 2),

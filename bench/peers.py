@@ -175,9 +175,15 @@ class Site:
     app_port: int
     peers: list[Peer]
 
-    def restart(self, peer: Peer) -> None:
-        peer.stop()
-        peer.start(self.folder, self.app_port)
+    @contextlib.contextmanager
+    def twins(self, suffix: str) -> Iterator[list[Peer]]:
+        """One more of each proxy, fresh."""
+        with contextlib.ExitStack() as started:
+            fresh = [Peer(f"{peer.name}-{suffix}", peer.template, peer.command, peer.store) for peer in self.peers]
+            for twin in fresh:
+                started.callback(twin.stop)
+                twin.start(self.folder, self.app_port)
+            yield fresh
 
 
 def start_app(folder: pathlib.Path, build: pathlib.Path) -> tuple[subprocess.Popen, int]:

@@ -8,7 +8,8 @@ CONNECTIONS, SIZE = 64, 1024
 
 
 def measure(site: Site, rounds: int, seconds: float) -> Section:
-    samples = slices.run_rounds(slices.browse(site, SIZE, CONNECTIONS), rounds, seconds)
+    loads = [slices.browse(site.folder, peer, SIZE, CONNECTIONS) for peer in site.peers]
+    samples = slices.run_rounds(loads, rounds, seconds)
     rows = [[name, spread(slices.cpu(mine)), spread(ratios(slices.cpu(mine), slices.cpu(samples["nginx"])), 2),
              spread(slices.redis(mine))] for name, mine in samples.items()]
     tls = "; ".join(f"{peer.name}: {peer.tls()}" for peer in site.peers)

@@ -17,9 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import peers
-from peers import Peer, Site
-
-DROWSY = 0.004  # seconds that a proxy gets to finish what a load that falls asleep has asked
+from peers import Peer
 
 
 @dataclass
@@ -34,23 +32,26 @@ class Sample:
 class Load:
     """A load generator that counts its requests in a file that both map (a double), and can be put to sleep."""
 
-    def __init__(self, peer: Peer, counter: pathlib.Path, command: list):
+    def __init__(self, peer: Peer, counter: pathlib.Path, warm_up: int, command: list):
         counter.write_bytes(bytes(8))
         with open(counter, "r+b") as file:
             self.shared = mmap.mmap(file.fileno(), 8)
-        self.peer, self.awake = peer, 0.0
+        self.peer, self.warm_up, self.awake = peer, warm_up, 0.0
         self.process = subprocess.Popen(["taskset", "-c", str(peers.LOAD_CPU), *map(str, command)],
                                         stdout=subprocess.PIPE, text=True)
 
     def requests(self) -> float:
         return struct.unpack("d", self.shared)[0]
 
-    def await_requests(self, least: int) -> None:
+    def get_warm(self) -> None:
+        """Stays awake until it has connected and made so many requests."""
         deadline = time.monotonic() + 60
-        while self.requests() < least:
+        self.process.send_signal(signal.SIGCONT)
+        while self.requests() < self.warm_up:
             if time.monotonic() > deadline or self.process.poll() is not None:
-                raise SystemExit(f"{self.peer.name} is not served: {self.requests():.0f} requests of {least}")
+                raise SystemExit(f"{self.peer.name} has served {self.requests():.0f} requests of {self.warm_up}")
             time.sleep(0.01)
+        self.sleep()
 
     def sleep(self) -> None:
         self.process.send_signal(signal.SIGSTOP)
@@ -82,29 +83,27 @@ class Load:
         self.process.wait()
 
 
-def wrk(site: Site, peer: Peer, script: str, argument: str, size: int, connections: int) -> Load:
-    counter = site.folder / f"{peer.name}.count"
-    return Load(peer, counter, [
-        "wrk", "-t1", f"-c{connections}", "-d1h", "--timeout", "60s", "-s", peers.TEMPLATES / script,
+def wrk(folder: pathlib.Path, peer: Peer, script: str, argument: str, size: int, connections: int, warm_up: int) -> Load:
+    counter = folder / f"{peer.name}.count"
+    return Load(peer, counter, warm_up, [
+        "wrk", "-t1", f"-c{connections}", "-d1h", "--timeout", "100s", "-s", peers.TEMPLATES / script,
         f"https://127.0.0.1:{peer.port}/bytes?n={size}", "--", counter, argument])
 
 
-def browse(site: Site, size: int, connections: int) -> list[Load]:
-    """For every proxy a load that asks for so many bytes, and adopts every cookie that it gets."""
-    return [wrk(site, peer, "adopt_cookie.lua", peer.cookie(), size, connections) for peer in site.peers]
+def browse(folder: pathlib.Path, peer: Peer, size: int, connections: int, warm_up: int = 3_000) -> Load:
+    """Asks for so many bytes, and adopts every cookie."""
+    return wrk(folder, peer, "adopt_cookie.lua", peer.cookie(), size, connections, warm_up)
 
 
 @contextlib.contextmanager
-def asleep(loads: list[Load], least: int) -> Iterator[None]:
-    """Wakes each until it has made so many requests, connected and warmed up; ends all afterwards."""
+def asleep(loads: list[Load]) -> Iterator[None]:
+    """Warms one after the other up, and ends all afterwards."""
     with contextlib.ExitStack() as started:
         for load in loads:
             started.callback(load.kill)
             load.sleep()
         for load in loads:
-            load.process.send_signal(signal.SIGCONT)
-            load.await_requests(least)
-            load.sleep()
+            load.get_warm()
         yield
         for load in loads:
             load.end()
@@ -123,19 +122,19 @@ def sample(before: list[float], after: list[float]) -> Sample:
 
 
 def run_rounds(loads: list[Load], rounds: int, seconds: float, length: float = 0.1,
-               least: int = 3_000) -> dict[str, list[Sample]]:
+               drowsy: float = 0.004) -> dict[str, list[Sample]]:
     """@param seconds  that each load is awake in a round
     @param length   of a slice, seconds
-    @param least    requests before the first round"""
+    @param drowsy   seconds that a proxy gets to finish what a load has asked before it fell asleep"""
     samples = {load.peer.name: [] for load in loads}
-    with asleep(loads, least):
+    with asleep(loads):
         for number in range(rounds):
             time.sleep(0.2)
             before = [used(load) for load in loads]
             for _ in range(max(1, round(seconds / length))):
                 for load in random.sample(loads, len(loads)):
                     load.stay_awake(length)
-                    time.sleep(DROWSY)
+                    time.sleep(drowsy)
             time.sleep(0.2)
             for load, then in zip(loads, before):
                 samples[load.peer.name].append(sample(then, used(load)))
