@@ -167,25 +167,6 @@ def known(build: pathlib.Path) -> dict[str, Peer]:
     )}
 
 
-@dataclass
-class Site:
-    """The app and the proxies before it, all running."""
-    folder: pathlib.Path
-    build: pathlib.Path
-    app_port: int
-    peers: list[Peer]
-
-    @contextlib.contextmanager
-    def twins(self, suffix: str) -> Iterator[list[Peer]]:
-        """One more of each proxy, fresh."""
-        with contextlib.ExitStack() as started:
-            fresh = [Peer(f"{peer.name}-{suffix}", peer.template, peer.command, peer.store) for peer in self.peers]
-            for twin in fresh:
-                started.callback(twin.stop)
-                twin.start(self.folder, self.app_port)
-            yield fresh
-
-
 def start_app(folder: pathlib.Path, build: pathlib.Path) -> tuple[subprocess.Popen, int]:
     port, log = free_port(), folder / "app.log"
     app = start(LOAD_CPU, [build / "rotagate-demo-app", "--listen", f"127.0.0.1:{port}"], log)
@@ -193,18 +174,40 @@ def start_app(folder: pathlib.Path, build: pathlib.Path) -> tuple[subprocess.Pop
     return app, port
 
 
+@dataclass
+class Site:
+    """Proxies that run, each before an app of its own: 5,000 connections each to one would use up the ports."""
+    folder: pathlib.Path
+    build: pathlib.Path
+    peers: list[Peer]
+
+    @contextlib.contextmanager
+    def started(self) -> Iterator[None]:
+        with contextlib.ExitStack() as running:
+            for peer in self.peers:
+                app, app_port = start_app(self.folder, self.build)
+                running.callback(stop, app)
+                running.callback(peer.stop)
+                peer.start(self.folder, app_port)
+            yield
+
+    @contextlib.contextmanager
+    def twins(self, suffix: str) -> Iterator[list[Peer]]:
+        """One more of each proxy, fresh."""
+        fresh = [Peer(f"{peer.name}-{suffix}", peer.template, peer.command, peer.store) for peer in self.peers]
+        with Site(self.folder, self.build, fresh).started():
+            yield fresh
+
+
 @contextlib.contextmanager
 def running(build: pathlib.Path, chosen: list[Peer]) -> Iterator[Site]:
     if not {PROXY_CPU, LOAD_CPU} <= os.sched_getaffinity(0):
         raise SystemExit("this needs CPUs 0 and 1 for itself")
-    with tempfile.TemporaryDirectory(prefix="rotagate-bench-") as name, contextlib.ExitStack() as started:
+    with tempfile.TemporaryDirectory(prefix="rotagate-bench-") as name:
         folder = pathlib.Path(name)
         folder.chmod(0o755)  # nginx, started by root, has its workers run as another user
         make_certificate(folder)
         subprocess.run([build / "rotagate", "keygen", "--out", folder / "cookie.key"], check=True, capture_output=True)
-        app, app_port = start_app(folder, build)
-        started.callback(stop, app)
-        for peer in chosen:
-            started.callback(peer.stop)
-            peer.start(folder, app_port)
-        yield Site(folder, build, app_port, chosen)
+        site = Site(folder, build, chosen)
+        with site.started():
+            yield site

@@ -6,7 +6,7 @@ from report import Section, ratios, spread, table
 
 FEW, MANY, SIZE = 64, 5_000, 1024
 # A load of 5,000 connections wakes to thousands of answers at once. Longer slices let that settle.
-SLICE, DROWSY = 0.5, 0.25
+SLICE, DROWSY = 1, 0.25
 
 
 def measure(site: Site, rounds: int, seconds: float) -> Section:

@@ -5,6 +5,7 @@ import pathlib
 import random
 import subprocess
 
+import bars
 import peers
 from peers import Peer, Site
 from report import Section, ratios, spread, table
@@ -38,9 +39,13 @@ def measure(site: Site, rounds: int, seconds: float) -> Section:
         print(f"round {number + 1}: p99 " + ", ".join(f"{name} {values[-1]} µs" for name, values in p99.items()), flush=True)
     rows = [[name, spread(p50[name], 0), spread(ratios(p50[name], p50["nginx"]), 2), spread(p99[name], 0),
              spread(ratios(p99[name], p99["nginx"]), 2)] for name in p99]
-    return Section(f"""{table(["", "p50 µs, median (least–most)", "to nginx", "p99 µs", "to nginx"], rows)}
+    return Section(f"""![Latency](latency.svg)
+
+{table(["", "p50 µs, median (least–most)", "to nginx", "p99 µs", "to nginx"], rows)}
 
 {RATE} requests/s of {USERS} users with a connection each, answers of {SIZE} bytes, by `rotagate-bench load` (open loop: latency
 counts from when a request was due). {rounds} rounds of {seconds:g} s, one proxy after the other in random order. The tool's own
 event loop was up to {spread([late / 1000 for late in lateness])} ms late, for the app and Redis run on the same CPU: p99
-is that of the whole chain on this machine, and ratios are to be read with their spread.""")
+is that of the whole chain on this machine, and ratios are to be read with their spread.""", {"latency.svg": bars.chart(*(
+        bars.Panel(f"{name} at {RATE} requests/s, ms", {peer: [us / 1000 for us in mine] for peer, mine in figures.items()})
+        for name, figures in (("p50", p50), ("p99", p99))))})

@@ -37,16 +37,16 @@ class Load:
         with open(counter, "r+b") as file:
             self.shared = mmap.mmap(file.fileno(), 8)
         self.peer, self.warm_up, self.awake = peer, warm_up, 0.0
-        self.process = subprocess.Popen(["taskset", "-c", str(peers.LOAD_CPU), *map(str, command)],
-                                        stdout=subprocess.PIPE, text=True)
+        self.command = ["taskset", "-c", str(peers.LOAD_CPU), *map(str, command)]
+        self.process: subprocess.Popen | None = None
 
     def requests(self) -> float:
         return struct.unpack("d", self.shared)[0]
 
-    def get_warm(self) -> None:
-        """Stays awake until it has connected and made so many requests."""
+    def start(self) -> None:
+        """Lets it connect and make its first requests, and puts it to sleep."""
         deadline = time.monotonic() + 60
-        self.process.send_signal(signal.SIGCONT)
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True)
         while self.requests() < self.warm_up:
             if time.monotonic() > deadline or self.process.poll() is not None:
                 raise SystemExit(f"{self.peer.name} has served {self.requests():.0f} requests of {self.warm_up}")
@@ -67,7 +67,7 @@ class Load:
         """Has it stop by itself, and looks whether everything was served."""
         self.process.send_signal(signal.SIGCONT)
         counts = json.loads(self.interrupt().strip().splitlines()[-1])
-        if counts["refused"] or counts["broken"]:
+        if sum(counts.values()) > counts["requests"]:
             raise SystemExit(f"{self.peer.name} has not served every request: {counts}")
 
     def interrupt(self) -> str:
@@ -79,8 +79,9 @@ class Load:
         raise SystemExit(f"the load of {self.peer.name} does not end")
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        if self.process:
+            self.process.kill()
+            self.process.wait()
 
 
 def wrk(folder: pathlib.Path, peer: Peer, script: str, argument: str, size: int, connections: int, warm_up: int) -> Load:
@@ -97,13 +98,11 @@ def browse(folder: pathlib.Path, peer: Peer, size: int, connections: int, warm_u
 
 @contextlib.contextmanager
 def asleep(loads: list[Load]) -> Iterator[None]:
-    """Warms one after the other up, and ends all afterwards."""
+    """Starts one after the other, and ends all afterwards."""
     with contextlib.ExitStack() as started:
         for load in loads:
             started.callback(load.kill)
-            load.sleep()
-        for load in loads:
-            load.get_warm()
+            load.start()
         yield
         for load in loads:
             load.end()
@@ -116,8 +115,8 @@ def used(load: Load) -> list[float]:
 
 def sample(before: list[float], after: list[float]) -> Sample:
     requests, awake, cpu, *redis = (now - then for now, then in zip(after, before))
-    if not requests:
-        raise SystemExit("a load stands still")
+    if not requests or cpu <= 0:
+        raise SystemExit("a load stands still, or its proxy has ended")
     return Sample(cpu / requests, redis[0] / requests if redis else None, requests / awake, cpu / awake / 1e6)
 
 

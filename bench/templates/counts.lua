@@ -15,6 +15,6 @@ end
 
 function done(summary)
     local errors = summary.errors
-    io.write(string.format('{"requests": %d, "refused": %d, "broken": %d}\n', summary.requests, errors.status,
-        errors.connect + errors.read + errors.write + errors.timeout))
+    io.write(string.format('{"requests": %d, "status": %d, "connect": %d, "read": %d, "write": %d, "timeout": %d}\n',
+        summary.requests, errors.status, errors.connect, errors.read, errors.write, errors.timeout))
 end
