@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 WIDTH, LABELS, FIGURES = 720, 130, 150  # of the whole picture, of the names on the left, of the figures on the right
-BAR, GAP, TITLE, AXIS = 20, 10, 34, 30
+BAR, GAP, TITLE, AXIS, FOOT = 20, 10, 34, 30, 20
 
 STYLE = """
     text { font: 13px system-ui, sans-serif; fill: #1f2328; }
@@ -58,12 +58,13 @@ def draw(panel: Panel, top: int) -> list[str]:
         y = first + number * (BAR + GAP)
         middle, text = y + BAR / 2, y + BAR - 5
         median, least, greatest = statistics.median(values), min(values), max(values)
+        left, right = LABELS + least * scale, LABELS + greatest * scale
         lines += [
             f'<text x="{LABELS - 8}" y="{text}" text-anchor="end">{escape(name)}</text>',
             f'<rect class="{"ours" if name.startswith("rotagate") else "theirs"}" x="{LABELS}" y="{y}" '
             f'width="{median * scale:.1f}" height="{BAR}" rx="2"/>',
-            f'<path class="spread" fill="none" d="M{LABELS + least * scale:.1f} {middle} H{LABELS + greatest * scale:.1f} '
-            f'M{LABELS + least * scale:.1f} {middle - 4} v8 M{LABELS + greatest * scale:.1f} {middle - 4} v8"/>',
+            f'<path class="spread" fill="none" d="M{left:.1f} {middle} H{right:.1f} M{left:.1f} {middle - 4} v8 '
+            f'M{right:.1f} {middle - 4} v8"/>',
             f'<text x="{WIDTH - FIGURES + 12}" y="{text}">{median:.{panel.digits}f} '
             f'<tspan class="axis">({least:.{panel.digits}f}–{greatest:.{panel.digits}f})</tspan></text>']
     if panel.reference is not None:
@@ -77,9 +78,12 @@ def chart(*panels: Panel) -> str:
     for panel in panels:
         lines += draw(panel, top)
         top += height_of(panel)
+    lines.append(f'<text class="axis" x="12" y="{top + 8}">bar: median; line: least to most</text>')
+    top += FOOT
     body = "\n".join("  " + line for line in lines)
-    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top}" width="{WIDTH}" height="{top}" role="img">
-  <title>{escape("; ".join(panel.title for panel in panels))}</title>
+    title = escape("; ".join(panel.title for panel in panels))
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top}" width="{WIDTH}" height="{top}">
+  <title>{title}</title>
   <style>{STYLE}
   </style>
   <rect class="page" width="{WIDTH}" height="{top}" rx="6"/>

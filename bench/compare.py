@@ -84,7 +84,8 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "release", help="where the programs are")
-    parser.add_argument("--sections", nargs="+", choices=list(CHAPTERS), default=list(CHAPTERS), help="leave the others out")
+    parser.add_argument("--sections", nargs="+", choices=list(CHAPTERS), default=list(CHAPTERS), metavar="SECTION",
+                        help=f"leave the others out: {', '.join(CHAPTERS)}")
     parser.add_argument("--only", nargs="+", choices=list(peers.known(ROOT)), help="leave the others out, except nginx")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4, help="of load for each proxy in a round")

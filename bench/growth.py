@@ -17,7 +17,7 @@ import slices
 from peers import Peer
 from report import ratios, spread, table
 
-CONNECTIONS = 64
+CONNECTIONS, SIZE, WARM_UP = 64, 1024, 3_000
 
 
 def log_in(peer: Peer, sessions: int, cookies: pathlib.Path) -> int:
@@ -47,8 +47,8 @@ def draw(cookies: pathlib.Path, most: int) -> None:
 def memory_of(peer: Peer) -> int:
     """Bytes: of the store where it is Redis, else of the gateway."""
     if peer.redis:
-        text = subprocess.run(["redis-cli", "-p", str(peer.redis_port), "info", "memory"], check=True, capture_output=True,
-                              text=True).stdout
+        text = subprocess.run(["redis-cli", "-p", str(peer.redis_port), "info", "memory"], check=True,
+                              capture_output=True, text=True).stdout
         return int(next(line for line in text.splitlines() if line.startswith("used_memory:")).split(":")[1])
     return peers.resident_bytes(peer.process)
 
@@ -66,7 +66,7 @@ def grow(store: str, sizes: list[int], arguments) -> list[list[str]]:
             draw(cookies, arguments.active)
         for peer, size in zip(gateways, sizes):
             cookies = site.folder / f"{size}.cookies"
-            loads.append(slices.wrk(site.folder, peer, "spread_cookies.lua", str(cookies), 1024, CONNECTIONS, 3_000))
+            loads.append(slices.wrk(site.folder, peer, "spread_cookies.lua", str(cookies), SIZE, CONNECTIONS, WARM_UP))
         samples = slices.run_rounds(loads, arguments.rounds, arguments.seconds)
     few, _ = samples.values()
     return [[store, str(count), spread(slices.cpu(mine)), spread(ratios(slices.cpu(mine), slices.cpu(few)), 2),
@@ -97,9 +97,9 @@ def main() -> None:
     if arguments.write:
         compare.write_section("Growth with the number of sessions", f"""{text}
 
-Requests of {arguments.active} sessions drawn by lot, {arguments.rounds} rounds of {arguments.seconds:g} s for each; a ratio compares
-within one round. A session's bytes are what the gateway's resident memory, or Redis' used_memory, has grown by, indexes
-included. Made by `./dev bench growth --write`.""")
+Requests of {arguments.active} sessions drawn by lot, {arguments.rounds} rounds of {arguments.seconds:g} s for
+each; a ratio compares within one round. A session's bytes are what the gateway's resident memory, or Redis'
+used_memory, has grown by, indexes included. Made by `./dev bench growth --write`.""")
 
 
 if __name__ == "__main__":

@@ -129,6 +129,10 @@ class Peer:
                 stop(process)
         self.process = self.redis = None
 
+    def state(self) -> str:
+        status = self.process.poll()
+        return "runs" if status is None else f"ended with {status}"
+
     def tls(self) -> str:
         """What a client with OpenSSL's defaults negotiates, like wrk."""
         with (socket.create_connection(("127.0.0.1", self.port)) as plain,

@@ -21,8 +21,8 @@ def measure(site: Site, rounds: int, seconds: float) -> Section:
         nginx = per_mib(samples["nginx"], size)
         for name, mine in samples.items():
             cells[name] += [spread(per_mib(mine, size), 0), spread(ratios(per_mib(mine, size), nginx), 2)]
-    head = [cell for name in SIZES for cell in (f"{name}: CPU µs/MiB, median (least–most)", "to nginx")]
-    return Section(f"""{table(["", *head], list(cells.values()))}
+    head = ["", *(cell for name in SIZES for cell in (f"{name}: CPU µs/MiB, median (least–most)", "to nginx"))]
+    return Section(f"""{table(head, list(cells.values()))}
 
-GET over {CONNECTIONS} connections; measured like the CPU time per request, and divided by the size of the body. {rounds} rounds of
-{seconds:g} s for each.""")
+GET over {CONNECTIONS} connections; measured like the CPU time per request, and divided by the size of the body.
+{rounds} rounds of {seconds:g} s for each. Buffers and buffering are as each program has them by default.""")

@@ -34,7 +34,7 @@ def bytes_each(peer: Peer) -> float:
 
 def measure(site: Site, rounds: int, seconds: float) -> Section:
     memory = {peer.name: [] for peer in site.peers}
-    for number in range(min(rounds, REPETITIONS)):
+    for _ in range(min(rounds, REPETITIONS)):
         with site.twins("idle") as twins:
             for peer, twin in zip(site.peers, twins):
                 memory[peer.name].append(bytes_each(twin) / 1024)
@@ -42,5 +42,5 @@ def measure(site: Site, rounds: int, seconds: float) -> Section:
     rows = [[name, spread(mine), spread(ratios(mine, memory["nginx"]), 2)] for name, mine in memory.items()]
     return Section(f"""{table(["", "KiB per connection, median (least–most)", "to nginx"], rows)}
 
-What the resident memory of a fresh proxy grows by, over {CONNECTIONS} connections that have made one request each and are kept
-alive; what the kernel holds for the sockets is not in it. {len(memory["nginx"])} repetitions.""")
+What the resident memory of a fresh proxy grows by, over {CONNECTIONS} connections that have made one request each and are
+kept alive; what the kernel holds for the sockets is not in it. {len(memory["nginx"])} repetitions.""")

@@ -14,6 +14,6 @@ def measure(site: Site, rounds: int, seconds: float) -> Section:
             for name, mine in samples.items()]
     return Section(f"""{table(["", "requests/s, median (least–most)", "the proxy's CPU is busy, %"], rows)}
 
-{CONNECTIONS} connections, answers of {SIZE} bytes; wrk of one proxy after the other for {seconds:g} s without a stop, {rounds} rounds.
-Where the proxy's CPU is not busy, the figure is not the proxy's: then the other CPU, which wrk, the app and Redis share, is
-what limits.""")
+{CONNECTIONS} connections, answers of {SIZE} bytes; wrk of one proxy after the other for {seconds:g} s without a
+stop, {rounds} rounds. Where the proxy's CPU is not busy, the figure is not the proxy's: then the other CPU, which wrk, the
+app and Redis share, is what limits.""")

@@ -1,7 +1,7 @@
 """CPU time per request of several proxies, measured side by side.
 
-Turns of seconds scatter by a fifth on a shared machine, whose speed drifts. Here the loads of all proxies run at once, but
-only one is awake at a time, for a tenth of a second, in random order: what slows the machine down meets all alike.
+Turns of seconds scatter by a fifth on a shared machine, whose speed drifts. Here the loads of all proxies run at once,
+but only one is awake at a time, for a tenth of a second, in random order: what slows the machine down meets all alike.
 """
 
 import contextlib
@@ -49,7 +49,8 @@ class Load:
         self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True)
         while self.requests() < self.warm_up:
             if time.monotonic() > deadline or self.process.poll() is not None:
-                raise SystemExit(f"{self.peer.name} has served {self.requests():.0f} requests of {self.warm_up}")
+                raise SystemExit(f"{self.peer.name} ({self.peer.state()}) has served {self.requests():.0f} requests "
+                                 f"of {self.warm_up}")
             time.sleep(0.01)
         self.sleep()
 
@@ -67,11 +68,11 @@ class Load:
         """Has it stop by itself, and looks whether everything was served."""
         self.process.send_signal(signal.SIGCONT)
         counts = json.loads(self.interrupt().strip().splitlines()[-1])
-        if sum(counts.values()) > counts["requests"]:
-            raise SystemExit(f"{self.peer.name} has not served every request: {counts}")
+        if any(count for what, count in counts.items() if what != "requests"):
+            raise SystemExit(f"{self.peer.name} ({self.peer.state()}) has not served every request: {counts}")
 
     def interrupt(self) -> str:
-        """Its last words. wrk hears an interrupt only if the kernel gives it to its main thread, so it may take several."""
+        """Its last words. wrk hears an interrupt only if its main thread gets it, so it may take several."""
         for _ in range(20):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.send_signal(signal.SIGINT)
@@ -113,10 +114,10 @@ def used(load: Load) -> list[float]:
     return [load.requests(), load.awake, peers.cpu_us(load.peer.process), *redis]
 
 
-def sample(before: list[float], after: list[float]) -> Sample:
-    requests, awake, cpu, *redis = (now - then for now, then in zip(after, before))
-    if not requests or cpu <= 0:
-        raise SystemExit("a load stands still, or its proxy has ended")
+def sample(load: Load, before: list[float]) -> Sample:
+    requests, awake, cpu, *redis = (now - then for now, then in zip(used(load), before))
+    if not requests or load.peer.process.poll() is not None:
+        raise SystemExit(f"{load.peer.name} {load.peer.state()}, and has served {requests:.0f} requests")
     return Sample(cpu / requests, redis[0] / requests if redis else None, requests / awake, cpu / awake / 1e6)
 
 
@@ -136,9 +137,9 @@ def run_rounds(loads: list[Load], rounds: int, seconds: float, length: float = 0
                     time.sleep(drowsy)
             time.sleep(0.2)
             for load, then in zip(loads, before):
-                samples[load.peer.name].append(sample(then, used(load)))
-            print(f"round {number + 1}: " + ", ".join(f"{name} {rounds[-1].cpu_us:.1f} µs"
-                                                      for name, rounds in samples.items()), flush=True)
+                samples[load.peer.name].append(sample(load, then))
+            figures = ", ".join(f"{name} {mine[-1].cpu_us:.1f} µs" for name, mine in samples.items())
+            print(f"round {number + 1}: {figures}", flush=True)
     return samples
 
 

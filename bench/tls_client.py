@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A client whose TLS sessions are resumed when, and only when, it is told to; section_connections and section_idle run it.
+"""A client that resumes TLS sessions when, and only when, it is told to, for section_connections and section_idle.
 
 `tls_client.py connect` makes one connection after the other with one request each, until an interrupt. It counts in a
 file that it maps (a double). `tls_client.py hold` opens many, makes one request on each, says "open" and keeps them until
@@ -15,11 +15,7 @@ import ssl
 import struct
 import sys
 
-
-def trust_any() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
+from peers import trust_any
 
 
 def connect(context: ssl.SSLContext, port: int, session: ssl.SSLSession | None = None) -> ssl.SSLSocket:
