@@ -27,7 +27,7 @@ STYLE = """
 
 @dataclass
 class Panel:
-    """A bar for each name: as long as the median, with a line from the least to the most."""
+    """A bar for each name: as long as the median, with a line from the least value to the most."""
     title: str
     values: dict[str, list[float]]
     digits: int = 2
@@ -73,12 +73,13 @@ def draw(panel: Panel, top: int) -> list[str]:
     return lines
 
 
-def chart(*panels: Panel) -> str:
+def chart(*panels: Panel, line: str = "least to most") -> str:
+    """@param line  what the lines of the bars are"""
     lines, top = [], 6
     for panel in panels:
         lines += draw(panel, top)
         top += height_of(panel)
-    lines.append(f'<text class="axis" x="12" y="{top + 8}">bar: median; line: least to most</text>')
+    lines.append(f'<text class="axis" x="12" y="{top + 8}">bar: median; line: {line}</text>')
     top += FOOT
     body = "\n".join("  " + line for line in lines)
     title = escape("; ".join(panel.title for panel in panels))

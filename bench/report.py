@@ -18,6 +18,12 @@ def spread(values: list[float], digits: int = 1) -> str:
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
 
 
+def middle_half(values: list[float]) -> list[float]:
+    """Without the least quarter and the most: for figures that single disturbances throw far out."""
+    quarter = len(values) // 4
+    return sorted(values)[quarter:len(values) - quarter]
+
+
 def ratios(mine: list[float], others: list[float]) -> list[float]:
     """Round by round, since a machine gets faster and slower from round to round."""
     return [value / other for value, other in zip(mine, others)]
