@@ -51,8 +51,14 @@ auto made() {
 struct Connection::Callbacks {
     static Connection& self(void* user) { return *static_cast<Connection*>(user); }
 
-    static int on_begin_frame(nghttp2_session*, const nghttp2_frame_hd*, void* user) {
-        ++self(user).chatter_;
+    static int on_begin_frame(nghttp2_session* session, const nghttp2_frame_hd* head, void* user) {
+        Connection& me = self(user);
+        ++me.chatter_;
+        // nghttp2 ignores a head for a stream that it has forgotten. That is right for trailers that crossed our reset.
+        const std::int32_t id = head->stream_id;
+        const bool old = head->type == NGHTTP2_HEADERS && id <= nghttp2_session_get_last_proc_stream_id(session);
+        if (old && !me.find(id) && std::ranges::find(me.reset_, id) == me.reset_.end())
+            nghttp2_session_terminate_session(session, NGHTTP2_STREAM_CLOSED);
         return 0;
     }
 
@@ -60,6 +66,8 @@ struct Connection::Callbacks {
         if (frame->hd.type != NGHTTP2_HEADERS) return 0;
         Connection& me = self(user);
         me.in_head_ = true;
+        me.deadline_.disarm();
+        me.parked_ = false;
         if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
         // Those that were reset while their app had not noticed yet are still served.
         if (me.streams_.size() >= 2 * std::size_t{most_streams}) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -85,6 +93,7 @@ struct Connection::Callbacks {
         switch (frame->hd.type) {
             case NGHTTP2_HEADERS:
                 me.in_head_ = false;
+                me.deadline_.disarm();
                 me.chatter_ = 0;
                 if (!stream) return 0;
                 if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
@@ -127,6 +136,7 @@ struct Connection::Callbacks {
         if (frame->hd.type == NGHTTP2_DATA) me.chatter_ = 0;
         if (frame->hd.type == NGHTTP2_RST_STREAM) {
             me.in_head_ = false;  // the head was given up, if one was read
+            me.reset_[me.resets_++ % me.reset_.size()] = frame->hd.stream_id;
             if (is_clients_fault(frame->rst_stream.error_code)) me.strike(1);
         }
         if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) return 0;
@@ -215,26 +225,23 @@ Task<> Connection::run() {
 }
 
 /// Waits for what the client sends. A head that has begun has header_timeout to its end, a connection without requests
-/// idle_timeout; streams look after themselves.
+/// idle_timeout, whatever else the client says; streams look after themselves.
 Task<error_code> Connection::more() {
     Deadlines& deadlines = frontend_.loop.deadlines;
-    if (in_head_) {
-        const auto limit = frontend_.loop.site->config.limits.header_timeout;
-        if (!deadline_.armed()) deadlines.arm(deadline_, limit);  // once: single bytes do not extend it
-        const error_code ec = co_await transport_->more(0);
-        if (!in_head_) deadline_.disarm();
-        co_return ec;
-    }
-    if (streams_.empty()) arm_idle();
-    error_code ec = co_await transport_->more(0);
     const auto limit = frontend_.idle_limit();
-    if (ec && timed_out_ && !ended_ && streams_.empty() && limit > park_after) {
-        timed_out_ = false;
-        deadlines.arm(deadline_, limit - park_after);
-        ec = co_await transport_->wait_parked();
-        if (!ec) ec = co_await transport_->more(0);
+    if (in_head_) {
+        if (!deadline_.armed()) deadlines.arm(deadline_, frontend_.loop.site->config.limits.header_timeout);
+    } else if (streams_.empty() && !deadline_.armed()) {
+        arm_idle();
     }
-    deadline_.disarm();
+    error_code ec;
+    if (parked_) ec = co_await transport_->wait_parked();
+    if (!ec) ec = co_await transport_->more(0);
+    const bool may_park = ec && streams_.empty() && !in_head_ && !ended_ && !parked_ && limit > park_after;
+    if (may_park && std::exchange(timed_out_, false)) {
+        parked_ = true;
+        deadlines.arm(deadline_, limit - park_after);
+    }
     co_return ec;
 }
 
@@ -249,7 +256,6 @@ bool Connection::read_input() {
     // More than nghttp2 puts up with by itself: acknowledgements that nobody reads, CONTINUATION without end.
     if (n < 0) nghttp2_session_terminate_session(session_.get(), NGHTTP2_ENHANCE_YOUR_CALM);
     if (chatter_ > most_chatter) strike(most_strikes + 1);
-    if (!in_head_) deadline_.disarm();
     act();
     transport_->release_input();
     return n >= 0 && !ended_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <vector>
@@ -68,8 +69,11 @@ private:
     Deadline deadline_, writing_;
     Signal progress_;  ///< sending has come to its end, or a stream has
     int strikes_ = 0, chatter_ = 0;
+    std::array<std::int32_t, 64> reset_{};  ///< the streams that we reset last
+    std::size_t resets_ = 0;
     bool act_is_due_ = false, sending_ = false, in_head_ = false, ended_ = false, timed_out_ = false;
-    std::string names_;  ///< of an answer, in lower case
+    bool parked_ = false;  ///< the memory was given back
+    std::string names_;    ///< of an answer, in lower case
     std::vector<nghttp2_nv> pairs_;
     char status_[3];
 };

@@ -103,7 +103,8 @@ std::size_t Stream::read_answer(std::span<char> into, bool& end) {
     answer_.copy(into.data(), n, answer_from_);
     answer_from_ += n;
     // Not for each frame, since it moves what is left.
-    if (answer_from_ == answer_.size() || answer_from_ >= most_waiting) answer_.erase(0, std::exchange(answer_from_, 0));
+    if (answer_from_ == answer_.size() || answer_from_ >= most_waiting)
+        answer_.erase(0, std::exchange(answer_from_, 0));
     end = answer_ended_ && answer_.empty();
     return n;
 }

@@ -1,12 +1,13 @@
 -- wrk by itself repeats its first cookie for ever. A browser does not: it adopts each cookie that it receives.
-local cookie, message
+dofile(debug.getinfo(1, "S").source:match("^@(.*/)") .. "counts.lua")
+local answered, cookie, message
 
 local function compose()
     message = wrk.format("GET", wrk.path, { Cookie = cookie })
 end
 
 function init(arguments)
-    cookie = arguments[1]
+    answered, cookie = counter(arguments[1]), arguments[2]
     compose()
 end
 
@@ -15,11 +16,10 @@ function request()
 end
 
 function response(status, headers)
+    answered[0] = answered[0] + 1
     local set = headers["Set-Cookie"]
     if set then
         cookie = set:match("^[^;]+")
         compose()
     end
 end
-
-dofile(debug.getinfo(1, "S").source:match("^@(.*/)") .. "counts.lua")
