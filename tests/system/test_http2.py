@@ -75,10 +75,9 @@ def refused(site, fields, *outcomes: str, body: bytes | None = None, **options) 
         outcome = client.outcome(stream)
         assert outcome in (outcomes or MALFORMED), outcome
         if not outcome.startswith(("GOAWAY", "closed")):
-            assert client.outcome(client.open()) == "200", "the connection is of no more use"
-            before += 1
+            assert client.outcome(client.open(request_fields(path="/public/next"))) == "200", "the connection is of no more use"
     site.canary()
-    new = [request for request in site.requests()[before:] if request.complete]
+    new = [request for request in site.requests()[before:] if request.complete and request.path != "/public/next"]
     assert not new, f"the app saw {new}"
     return outcome
 
@@ -355,13 +354,27 @@ def test_trailers_of_the_request_are_dropped(site):
     with site.http2() as client:
         stream = client.open("POST", "/x", {"cookie": alice.cookie_header, "trailer": "x-user-id"}, end=False)
         client.send_body(stream, b"hello")
-        client.send_trailers(stream, [("x-user-id", "admin"), ("x-session-user", "admin"), ("content-length", "7"),
-                                      ("host", "evil"), ("cookie", "a=b"), ("x-checksum", "1")])
+        client.send_trailers(stream, [("x-user-id", "admin"), ("x-session-user", "admin"), ("authorization", "Basic eDp5"),
+                                      ("cookie", "a=b"), ("x-checksum", "1")])
         seen = app_saw(client.read_response(stream))
     assert (seen.body, seen.one("X-User-Id"), seen.one("Host")) == (b"hello", "alice", "example.test")
-    assert seen.all("X-Session-User") == seen.all("X-Checksum") == seen.all("Cookie") == []
+    for name in ("X-Session-User", "X-Checksum", "Cookie", "Authorization", "Trailer"):
+        assert seen.all(name) == [], name
     site.canary()
     assert len(site.requests()) == before + 1
+
+
+@pytest.mark.parametrize("name, value", [("content-length", "7"), ("content-length", "5"), ("host", "evil")])
+def test_trailers_that_would_frame_or_route_are_dropped_or_refused(site, name, value):
+    """S7; RFC 9110 section 6.5.1"""
+    before = len(site.requests())
+    with site.frames() as client:
+        stream = client.open(request_fields("POST"), end=False)
+        client.send(frame(DATA, stream, b"hello"), frame(HEADERS, stream, block([(name, value)]), END_STREAM | END_HEADERS))
+        assert client.outcome(stream) in MALFORMED | {"200"}
+    site.canary()
+    for seen in site.requests()[before:]:
+        assert (seen.body, seen.one("Host")) == (b"hello", "example.test") or not seen.complete
 
 
 def test_each_request_is_one_line_of_the_access_log(site):
@@ -786,10 +799,9 @@ def test_an_answer_that_breaks_off_never_looks_complete(wide, begin):
         if "zz" not in begin:
             assert client.read_head(stream).status == 200
         go_on.set()
-        with pytest.raises(Reset) as broken:
-            client.read_response(stream)
-        assert error_name(broken.value.code) in ("INTERNAL_ERROR", "CANCEL", "PROTOCOL_ERROR", "CONNECT_ERROR")
-        assert not broken.value.answer.ended
+        outcome = client.outcome(stream)
+        assert outcome in ("RST INTERNAL_ERROR", "RST CANCEL") or "zz" in begin and outcome == "502", outcome
+        assert not client.answer(stream).ended or outcome == "502"
         assert client.get("/after").status == 200, "the other streams go on"
 
 
@@ -821,7 +833,7 @@ def test_a_head_just_below_the_limit_passes(limited):
 def test_a_path_that_is_too_long_is_refused(limited, length):
     with limited.frames() as client:
         assert client.outcome(client.open(request_fields(path="/" + "x" * length))) in (
-            "414", "431", "GOAWAY ENHANCE_YOUR_CALM")
+            "414", "431", "GOAWAY ENHANCE_YOUR_CALM", "GOAWAY COMPRESSION_ERROR")  # a literal too long to decode
     limited.canary_open()
 
 
@@ -910,7 +922,7 @@ def test_a_head_that_does_not_end_in_time_ends_the_connection(unhurried, begin, 
             piece = frame(CONTINUATION, stream, block([("x", "y")])) if drip is None else bytes([next(drip)])
             if not client.send(piece):
                 break
-            wait_for_protocol_time(0.1 * PACE)
+            wait_for_protocol_time((0.3 if drip is None else 0.1) * PACE)  # few: CONTINUATIONs are counted, too
             client.wire._take()
         client.farewell()
         assert PACE < time.monotonic() - began < 1.5 * PACE + PATIENCE / 2

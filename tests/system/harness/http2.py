@@ -444,11 +444,12 @@ class Http2Client(_Client):
 class FrameClient(_Client):
     """Sends frames as they are given. Acknowledges SETTINGS; gives no credit by itself."""
 
-    def __init__(self, address: tuple[str, int], trust, settings: bytes = b"", preface: bytes | None = None, **options):
+    def __init__(self, address: tuple[str, int], trust, settings: bytes = b"", preface: bytes | None = None,
+                 acknowledging: bool = True, **options):
         """@param settings  payload of our SETTINGS. @param preface  in place of the connection's begin"""
         super().__init__(Wire(address, trust, **options))
         self.frames: list[Frame] = []  # all that came
-        self.next_stream = 1
+        self.next_stream, self.acknowledging = 1, acknowledging
         self._decoder, self._block = Decoder(), b""
         self.send(PREFACE + frame(SETTINGS, 0, settings) if preface is None else preface)
 
@@ -492,7 +493,7 @@ class FrameClient(_Client):
         match parsed:
             case GoAwayFrame():
                 self.goaway = parsed
-            case SettingsFrame() if "ACK" not in parsed.flags:
+            case SettingsFrame() if "ACK" not in parsed.flags and self.acknowledging:
                 self.send(frame(SETTINGS, flags=ACK))
             case PingFrame() if "ACK" in parsed.flags:
                 self.pongs.append(parsed.opaque_data)
