@@ -878,8 +878,8 @@ def test_pings_do_not_keep_an_idle_connection(limited):
         deadline = time.monotonic() + PATIENCE
         while client.send(frame(6, 0, b"12345678")):
             assert time.monotonic() < deadline, "it stays open"
-            wait_for_protocol_time(0.1)
-            client.pump_until(lambda: client.wire.ended, patience=0) if client.wire._arrived else None
+            wait_for_protocol_time(0.1 * PACE)
+            client.pump_arrived()
         assert client.farewell() == "GOAWAY NO_ERROR"
 
 
@@ -923,7 +923,7 @@ def test_a_head_that_does_not_end_in_time_ends_the_connection(unhurried, begin, 
             if not client.send(piece):
                 break
             wait_for_protocol_time((0.3 if drip is None else 0.1) * PACE)  # few: CONTINUATIONs are counted, too
-            client.wire._take()
+            client.pump_arrived()
         client.farewell()
         assert PACE < time.monotonic() - began < 1.5 * PACE + PATIENCE / 2
     unhurried.canary_open()

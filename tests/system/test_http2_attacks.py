@@ -52,9 +52,11 @@ def batches(frames, size: int = 200):
     yield b"".join(batch)
 
 
-def flood(client, frames, listening: bool = True) -> bool:
-    """Sends until the gateway has had enough. @return whether it has"""
-    return not all(client.send(batch, listening=listening) for batch in batches(frames))
+def flood(client, frames, listening: bool = True) -> None:
+    """Sends until the gateway closes; what it takes does not tell whether it has had enough, as the kernel takes some too."""
+    for batch in batches(frames):
+        if not client.send(batch, listening=listening):
+            break
 
 
 def had_enough(client, *codes: str) -> None:
@@ -292,8 +294,8 @@ def test_rapid_reset_is_ended(attacked):
     load = Load(attacked.app, "/public/rapid")
     head = block(request_fields(path="/public/rapid"))
     with attacked.frames() as client, attacked.gateway.flat_memory(ALLOWANCE):
-        assert flood(client, (frame(HEADERS, stream, head, END_HEADERS | END_STREAM) + rst_stream(stream)
-                              for stream in range(1, 2 * MANY, 2))), "it took them all"
+        flood(client, (frame(HEADERS, stream, head, END_HEADERS | END_STREAM) + rst_stream(stream)
+                              for stream in range(1, 2 * MANY, 2)))
         had_enough(client, "ENHANCE_YOUR_CALM")
         attacked.canary()
     poll(lambda: load.now == 0, "the app is let go")
@@ -306,8 +308,8 @@ def test_rapid_reset_of_requests_that_the_app_answers_is_ended(attacked):
     load = Load(attacked.app, "/public/rapid-answered", lambda exchange: http1.response_bytes(200, body=bytes(1000)))
     head = block(request_fields(path="/public/rapid-answered"))
     with attacked.frames() as client:
-        assert flood(client, (frame(HEADERS, stream, head, END_HEADERS | END_STREAM) + rst_stream(stream)
-                              for stream in range(1, 2 * MANY, 2))), "it took them all"
+        flood(client, (frame(HEADERS, stream, head, END_HEADERS | END_STREAM) + rst_stream(stream)
+                              for stream in range(1, 2 * MANY, 2)))
         had_enough(client, "ENHANCE_YOUR_CALM")
     assert load.all <= TOLERATED
     attacked.canary()
@@ -350,8 +352,8 @@ def test_requests_that_are_malformed_by_their_body_are_counted(attacked):
     load = Load(attacked.app, "/public/unfit", lambda exchange: exchange.read_body() and None)
     head = block(request_fields("POST", "/public/unfit", {"content-length": "3"}))
     with attacked.frames() as client, attacked.gateway.flat_memory(ALLOWANCE):
-        assert flood(client, (frame(HEADERS, stream, head, END_HEADERS) + frame(DATA, stream, b"12345")
-                              for stream in range(1, 2 * MANY, 2))), "it took them all"
+        flood(client, (frame(HEADERS, stream, head, END_HEADERS) + frame(DATA, stream, b"12345")
+                              for stream in range(1, 2 * MANY, 2)))
         had_enough(client, "ENHANCE_YOUR_CALM", "PROTOCOL_ERROR")
     poll(lambda: load.now == 0, "the app is let go")
     assert load.all <= TOLERATED
@@ -359,13 +361,12 @@ def test_requests_that_are_malformed_by_their_body_are_counted(attacked):
 
 
 def test_malformed_requests_without_end_are_ended(attacked):
-    before = len(attacked.requests())
-    head = block(request_fields() + [("connection", "close")])
+    head = block(request_fields(path="/public/malformed") + [("connection", "close")])
     with attacked.frames() as client, attacked.gateway.flat_memory(ALLOWANCE):
         flood(client, (frame(HEADERS, stream, head, END_HEADERS | END_STREAM) for stream in range(1, 2 * MANY, 2)))
         had_enough(client, "ENHANCE_YOUR_CALM", "PROTOCOL_ERROR")
     attacked.canary()
-    assert len(attacked.requests()) == before
+    assert not attacked.app.requests("/public/malformed")
 
 
 @pytest.mark.parametrize("acknowledging", [True, False])
@@ -407,9 +408,8 @@ def test_continuation_without_end_is_ended(attacked, first, piece):
     before = len(attacked.requests())
     with attacked.frames() as client, attacked.gateway.flat_memory(ALLOWANCE):
         client.send(frame(HEADERS, 1, first, END_STREAM))
-        assert flood(client, (frame(CONTINUATION, 1, piece) for _ in range(100_000))), "it took them all"
-        farewell = client.farewell()
-        assert farewell.startswith("GOAWAY") and farewell != "GOAWAY NO_ERROR", farewell
+        flood(client, (frame(CONTINUATION, 1, piece) for _ in range(100_000)))
+        had_enough(client, "ENHANCE_YOUR_CALM", "PROTOCOL_ERROR", "COMPRESSION_ERROR")
     attacked.canary()
     assert len(attacked.requests()) == before
 
@@ -510,13 +510,11 @@ def test_a_flood_is_ended(attacked, data, listening):
     with attacked.frames() as client, attacked.gateway.flat_memory(ALLOWANCE):
         assert client.outcome(client.open()) == "200"
         try:
-            ended = flood(client, (data for _ in range(100_000)), listening)
-            assert ended, "it took them all"
+            flood(client, (data for _ in range(100_000)), listening)
         except TimeoutError:
             assert not listening  # it takes no more from who does not read: that is bounded, too
         attacked.canary()
-        if listening:
-            had_enough(client, "ENHANCE_YOUR_CALM", "PROTOCOL_ERROR", "INTERNAL_ERROR")
+        had_enough(client, "ENHANCE_YOUR_CALM", "PROTOCOL_ERROR")
     attacked.canary()
 
 
@@ -538,7 +536,7 @@ def test_a_flood_on_an_open_stream_is_ended(attacked, data):
     """H4, CVE-2019-9518"""
     with attacked.frames() as client, attacked.gateway.flat_memory(ALLOWANCE):
         stream = client.open(request_fields("POST", "/public/flooded"), end=False)
-        assert flood(client, (data(stream) for _ in range(100_000))), "it took them all"
+        flood(client, (data(stream) for _ in range(100_000)))
         had_enough(client, "ENHANCE_YOUR_CALM", "PROTOCOL_ERROR")
     attacked.canary()
     assert not [request for request in attacked.app.requests("/public/flooded") if request.complete]
@@ -571,8 +569,7 @@ def test_more_data_than_the_window_allows_is_an_error(attacked):
             for _ in range(64):
                 if not client.send(*[frame(DATA, stream, bytes(16384))] * 64):
                     break
-                client.pump_until(lambda: client.answer(stream).reset is not None or client.goaway, patience=0.001) \
-                    if client.wire._arrived else None
+                client.pump_arrived()
             outcome = client.outcome(stream)
             assert outcome in ("RST FLOW_CONTROL_ERROR", "GOAWAY FLOW_CONTROL_ERROR", "GOAWAY ENHANCE_YOUR_CALM",
                                "RST STREAM_CLOSED", "GOAWAY STREAM_CLOSED"), outcome

@@ -184,6 +184,11 @@ class Wire:
         parsed.parse_body(memoryview(whole[9:]))
         return parsed, whole
 
+    def has_frame(self) -> bool:
+        """Whether a frame has come already."""
+        self._take()
+        return len(self._arrived) >= 9 and len(self._arrived) >= 9 + int.from_bytes(self._arrived[:3], "big")
+
     def _whole(self) -> bytes | None:
         if len(self._arrived) < 9:
             return None
@@ -249,6 +254,11 @@ class _Client:
             if not self._pump(deadline - time.monotonic()):
                 return condition()
         return value
+
+    def pump_arrived(self) -> None:
+        """Takes in what has come already."""
+        while self.wire.has_frame():
+            self._pump()
 
     def _end(self, stream: int) -> None:
         self.answer(stream).ended = True
