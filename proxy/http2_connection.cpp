@@ -38,6 +38,13 @@ bool is_clients_fault(std::uint32_t error) {
            error == NGHTTP2_REFUSED_STREAM;
 }
 
+/// The error to close a connection with that nghttp2 does not read on.
+std::uint32_t last_word(ssize_t error) {
+    const bool flooded = error == NGHTTP2_ERR_FLOODED || error == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS;
+    if (flooded) return NGHTTP2_ENHANCE_YOUR_CALM;
+    return error == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_INTERNAL_ERROR;
+}
+
 /// nghttp2 makes its objects by a function that fills a pointer in.
 template <auto make, auto free, class T>
 auto made() {
@@ -253,8 +260,7 @@ bool Connection::read_input() {
     const auto n =
         nghttp2_session_mem_recv(session_.get(), reinterpret_cast<const std::uint8_t*>(input.data()), input.size());
     transport_->consume(input.size());
-    // More than nghttp2 puts up with by itself: acknowledgements that nobody reads, CONTINUATION without end.
-    if (n < 0) nghttp2_session_terminate_session(session_.get(), NGHTTP2_ENHANCE_YOUR_CALM);
+    if (n < 0) nghttp2_session_terminate_session(session_.get(), last_word(n));
     if (chatter_ > most_chatter) strike(most_strikes + 1);
     act();
     transport_->release_input();

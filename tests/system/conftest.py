@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 pytest.register_assert_rewrite("harness.site", "harness.browser", "harness.gateway", "harness.deadlines",
-                               "harness.fleet", "harness.load", "harness.redis_server", "harness.redis_sentinels",
-                               "harness.redis_cluster")
+                               "harness.fleet", "harness.http2", "harness.load", "harness.redis_server",
+                               "harness.redis_sentinels", "harness.redis_cluster")
 
 from harness.certificates import Certificates
 from harness.fleet import Fleet

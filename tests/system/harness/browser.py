@@ -71,7 +71,7 @@ class Browser:
         with self._lock:
             gateway = self._next_gateway()
             client = self._idle[gateway].pop() if self._idle[gateway] else None
-        client = client or gateway.client(server_name=self.host)
+        client = client or self._connect(gateway)
         response = client.request(method, target, self._with_cookie(headers), body)
         self.receive(response)
         if response.closes:
@@ -83,6 +83,9 @@ class Browser:
 
     def _next_gateway(self) -> Gateway:
         return self.gateway
+
+    def _connect(self, gateway: Gateway):
+        return gateway.client(server_name=self.host)
 
     def get(self, target: str, headers: dict | None = None) -> http1.Response:
         return self.fetch("GET", target, headers)
@@ -135,6 +138,24 @@ class Browser:
             for client in itertools.chain.from_iterable(self._idle.values()):
                 client.close()
             self._idle.clear()
+
+
+class Http2Browser(Browser):
+    """A browser that speaks HTTP/2, over one connection."""
+
+    def _connect(self, gateway):
+        return gateway.http2(server_name=self.host, host=self.host)
+
+    def fetch_all(self, targets: list[str]) -> list[http1.Response]:
+        """Asks for all at once, in parallel streams that carry the same cookie; receives them as they come."""
+        client = self._idle[self.gateway].pop() if self._idle[self.gateway] else self._connect(self.gateway)
+        streams = [client.open("GET", target, self._with_cookie(None)) for target in targets]
+        responses = {stream: client.read_response(stream) for stream in streams}
+        for stream in client.finished:
+            if stream in responses:
+                self.receive(responses[stream])
+        self._idle[self.gateway].append(client)
+        return list(responses.values())
 
 
 def outlive(browser: Browser, grace: float) -> str:

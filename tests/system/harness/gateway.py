@@ -14,6 +14,7 @@ from urllib.parse import quote
 from harness import http1
 from harness.client import RawClient, connect
 from harness.deadlines import PATIENCE, SCALE, milliseconds, poll
+from harness.http2 import FrameClient, Http2Client
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("ROTAGATE_BUILD", ROOT / "build" / "release"))
@@ -139,6 +140,12 @@ class Gateway:
 
     def client(self, **options) -> RawClient:
         return RawClient(self.address, **{"trust": self.trust} | options)
+
+    def http2(self, **options) -> Http2Client:
+        return Http2Client(self.address, **{"trust": self.trust} | options)
+
+    def frames(self, **options) -> FrameClient:
+        return FrameClient(self.address, **{"trust": self.trust} | options)
 
     def admin(self, method: str, target: str, headers=None) -> http1.Response:
         address = self._endpoint(self.config["admin"]["address"])

@@ -6,6 +6,7 @@ from harness import http1
 from harness.browser import Browser, app_saw
 from harness.client import RawClient
 from harness.gateway import Gateway
+from harness.http2 import FrameClient, Http2Client
 from harness.upstream import RecordingUpstream
 
 _numbers = itertools.count(1)
@@ -20,9 +21,15 @@ class Site:
     def client(self, **options) -> RawClient:
         return self.gateway.client(**options)
 
-    def browser(self, user: str | None = None, **login) -> Browser:
+    def http2(self, **options) -> Http2Client:
+        return self.gateway.http2(**options)
+
+    def frames(self, **options) -> FrameClient:
+        return self.gateway.frames(**options)
+
+    def browser(self, user: str | None = None, kind=Browser, **login) -> Browser:
         """A new browser; with a user, signed in."""
-        browser = Browser(self.gateway)
+        browser = kind(self.gateway)
         self._browsers.append(browser)
         if user:
             browser.login(user, **login)
