@@ -101,7 +101,13 @@ Stream* Connection::find(std::int32_t id) {
 // ---- acting on what was noted ---------------------------------------------------------------------------------------
 
 Task<> Connection::serve([[maybe_unused]] std::shared_ptr<Connection> self, Stream& stream, bool has_body) {
-    co_await stream.serve(has_body);
+    try {
+        co_await stream.serve(has_body);
+    } catch (...) {
+        stream.abandon();
+        changed(stream);
+        throw;  // to be logged
+    }
     changed(stream);
 }
 

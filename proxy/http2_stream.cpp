@@ -46,6 +46,11 @@ Task<> Stream::serve(bool has_body) {
     if (!closed_) loop.deadlines.arm(writing_, loop.site->config.limits.idle_timeout);
 }
 
+void Stream::abandon() {
+    served_ = true;
+    cut();
+}
+
 void Stream::wake() {
     if (closed_ && !all_sent() && exchange_->app) exchange_->app->abort(make_error_code(errc::owner_dead));
     if (!body_.empty() || body_ended_ || body_stopped_ || closed_) body_changed_.notify();

@@ -34,6 +34,9 @@ public:
     /// Serves the request; the head has come whole. @param has_body  whether more than the head will come
     Task<> serve(bool has_body);
 
+    /// serve() has failed.
+    void abandon();
+
     std::int32_t id() const { return id_; }
     bool body_ended() const { return body_ended_; }
     bool closed() const { return closed_; }
