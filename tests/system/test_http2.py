@@ -285,6 +285,17 @@ def test_the_status_passes(site, status):
         assert client.get(asked("/public/x", status=status)).status == status
 
 
+def test_an_answers_head_may_be_larger_than_a_frame(site):
+    """RFC 9113 section 4.3: in CONTINUATIONs. Cookies of apps are as long as that."""
+    cookies = [f"c{number}=" + chr(97 + number) * 4000 for number in range(10)]
+    site.app.on("/public/cookies", lambda exchange: http1.response_bytes(
+        200, [("Set-Cookie", cookie) for cookie in cookies], b"hello"))
+    with site.http2() as client:
+        for _ in range(3):
+            response = client.get("/public/cookies")
+            assert (response.status, response.body, response.all("set-cookie")) == (200, b"hello", cookies)
+
+
 def test_early_hints_are_relayed(site):
     def hint(exchange):
         exchange.send(crlf("HTTP/1.1 103 Early Hints⏎Link: </style.css>; rel=preload⏎⏎"))
@@ -1532,6 +1543,16 @@ def test_h2load_finds_no_fault(wide):
     told = subprocess.run(["h2load", "-n", "4000", "-c", "8", "-m", "50", "https://127.0.0.1:%d/x" % wide.gateway.address[1]],
                           capture_output=True, text=True, timeout=PATIENCE * 6)
     assert "4000 succeeded, 0 failed, 0 errored, 0 timeout" in told.stdout, told.stdout + told.stderr
+
+
+def test_h2load_with_one_session_is_never_logged_out(site):
+    """C5: 2000 requests with the same cookie, 200 at a time, over four connections."""
+    alice = site.browser("h2load")
+    told = subprocess.run(["h2load", "-n", "2000", "-c", "4", "-m", "50", "-H", f"cookie: {alice.cookie_header}", "-H", ":authority: example.test",
+                           "https://127.0.0.1:%d/x" % site.gateway.address[1]],
+                          capture_output=True, text=True, timeout=PATIENCE * 6)
+    assert "status codes: 2000 2xx, 0 3xx, 0 4xx, 0 5xx" in told.stdout, told.stdout + told.stderr
+    assert alice.user() == "h2load"
 
 
 def test_nghttp_uses_priorities_and_padding(wide, tmp_path):
