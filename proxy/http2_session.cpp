@@ -50,7 +50,8 @@ struct Connection::Callbacks {
         // nghttp2 ignores a head for a stream that it has forgotten. That is right for trailers that crossed our reset.
         const std::int32_t id = head->stream_id;
         const bool old = head->type == NGHTTP2_HEADERS && id <= nghttp2_session_get_last_proc_stream_id(session);
-        if (old && !me.find(id) && std::ranges::find(me.reset_, id) == me.reset_.end())
+        if (old && !nghttp2_session_find_stream(session, id) &&
+            std::ranges::find(me.reset_, id) == me.reset_.end())
             nghttp2_session_terminate_session(session, NGHTTP2_STREAM_CLOSED);
         return 0;
     }

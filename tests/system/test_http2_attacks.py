@@ -241,6 +241,32 @@ def test_what_comes_for_a_closed_stream_reaches_nobody(attacked, data, outcomes)
     assert not attacked.app.requests("/public/smuggled")
 
 
+def test_a_head_for_a_stream_that_the_client_has_reset_is_an_error(attacked):
+    """RFC 9113 section 5.1: also while the app has not noticed yet."""
+    Load(attacked.app, "/public/left-early")
+    with attacked.frames() as client:
+        stream = client.open(request_fields("POST", "/public/left-early"), end=False)
+        poll(lambda: attacked.app.requests("/public/left-early"), "the app has it")
+        client.send(rst_stream(stream), client.head(stream, request_fields(path="/public/smuggled")))
+        had_enough(client, "STREAM_CLOSED", "PROTOCOL_ERROR")
+    attacked.canary()
+    assert not attacked.app.requests("/public/smuggled")
+
+
+def test_what_the_client_had_sent_before_it_heard_of_a_reset_is_ignored(attacked):
+    """RFC 9113 section 5.1: the app refuses the upload; its rest, and its trailers, are on their way."""
+    attacked.app.on("/public/refuse", lambda exchange: (exchange.send(http1.response_bytes(403)), exchange.close())[0])
+    with attacked.frames() as client:
+        for _ in range(20):
+            stream = client.open(request_fields("POST", "/public/refuse"), end=False)
+            client.pump_until(lambda: client.answer(stream).over)
+            assert client.answer(stream).response.status == 403
+            client.send(frame(DATA, stream, bytes(10_000)), window_update(stream, 1),
+                        frame(HEADERS, stream, block([("x-checksum", "1")]), END_STREAM | END_HEADERS))
+            assert client.outcome(client.open()) == "200"
+    attacked.canary()
+
+
 @pytest.mark.parametrize("first, second", [(5, 3), (5, 1), (5, 5)])
 def test_a_stream_id_does_not_come_again(attacked, first, second):
     """H8; RFC 9113 section 5.1.1"""
