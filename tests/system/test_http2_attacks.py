@@ -11,6 +11,7 @@ from h2.settings import SettingCodes
 from hpack import Encoder
 
 from harness import http1
+from harness.cases import cases
 from harness.deadlines import PACE, PATIENCE, SCALE, poll, wait_for_protocol_time
 from harness.gateway import route
 from harness.http2 import (ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PADDED, PING, PREFACE, PRIORITY,
@@ -22,13 +23,7 @@ ALLOWANCE = 2**30 if SANITIZED else 16 * 2**20  # bytes of memory that an attack
 MANY = 10_000
 # Of 10 000 requests that are reset at once, those that an app may see: clients that leave a page reset a few hundred.
 TOLERATED = 1_500
-CALM = {"GOAWAY ENHANCE_YOUR_CALM"}
 OPEN = [route("/", "public")]
-
-
-def cases(table: dict):
-    """Parameters whose ids are the keys."""
-    return [pytest.param(*(row if isinstance(row, tuple) else (row,)), id=name) for name, row in table.items()]
 
 
 @pytest.fixture(scope="module")
