@@ -336,6 +336,27 @@ def test_rapid_reset_of_requests_that_the_app_answers_is_ended(attacked):
     attacked.canary()
 
 
+@pytest.mark.parametrize("provoke", [rst_stream, lambda stream: window_update(stream, 2**31 - 1)],
+                         ids=["H1-by-client", "H1-by-gateway"])
+@pytest.mark.parametrize("patient", [False, True], ids=["at-once", "in-turns"])
+def test_resets_between_requests_that_the_gateway_answers_itself_are_ended(attacked, provoke, patient):
+    """H1: a 401 costs the attacker nothing, so that it must not buy another reset."""
+    load = Load(attacked.app, "/public/rapid-between")
+    head, refused = block(request_fields(path="/public/rapid-between")), block(request_fields(path="/refused"))
+    with attacked.frames() as client:
+        client.send(window_update(0, 2**30))
+        for stream in range(1, 4 * MANY, 4):
+            if not client.send(frame(HEADERS, stream, refused, END_HEADERS | END_STREAM),
+                               frame(HEADERS, stream + 2, head, END_HEADERS | END_STREAM), provoke(stream + 2)):
+                break
+            if patient:
+                client.pump_until(lambda: client.answer(stream).over or client.goaway)
+        had_enough(client, "ENHANCE_YOUR_CALM", "INTERNAL_ERROR")  # the latter is nghttp2's own limit's
+    poll(lambda: load.now == 0, "the app is let go")
+    assert load.all <= TOLERATED and load.most <= 300, (load.all, load.most)
+    attacked.canary()
+
+
 def test_resets_of_a_page_that_is_left_are_no_attack(attacked):
     """A browser resets what it has asked for, once."""
     with attacked.frames() as client:

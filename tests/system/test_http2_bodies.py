@@ -18,7 +18,8 @@ from harness.deadlines import PACE, PATIENCE, SCALE, milliseconds, poll, wait_fo
 from harness.gateway import route
 from harness.http1 import crlf
 from harness.http2 import (CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PADDED, PREFACE, SETTINGS, WINDOW,
-                           WITH_PRIORITY, block, error_name, frame, request_fields, setting)
+                           WITH_PRIORITY, block, error_name, frame, request_fields, rst_stream, setting,
+                           window_update)
 from harness.upstream import watched
 
 SANITIZED = SCALE > 1
@@ -635,6 +636,45 @@ def test_an_answer_that_nobody_takes_is_given_up(limited):
         assert client.answer(stream).reset is not None or client.goaway, "it waits for ever"
     last = limited.app.requests("/untaken")[-1]
     poll(limited.app.connections[last.connection - 1].closed.is_set, "the app's connection is closed")
+
+
+@pytest.mark.parametrize("size", [1, 50_000])
+def test_a_small_answer_that_nobody_takes_is_given_up(limited, size):
+    """The same where the app has long said all, and the gateway keeps it."""
+    limited.app.on("/small", lambda exchange: http1.response_bytes(200, body=bytes(size)))
+    with limited.frames(settings=setting(SettingCodes.INITIAL_WINDOW_SIZE, 0)) as client:
+        stream = client.open(request_fields(path="/small"))
+        client.pump_until(lambda: client.answer(stream).response)
+        client.pump_until(lambda: client.answer(stream).over or client.goaway, patience=4 * PACE + PATIENCE)
+        assert client.answer(stream).reset is not None or client.goaway, "it waits for ever"
+
+
+@pytest.mark.parametrize("how", ["the-app-dies", "the-client-resets", "the-client-errs"])
+def test_the_end_of_another_stream_does_not_extend_the_time_for_a_head(unhurried, how):
+    """SPEC section 5: limits.header_timeout. The app has begun to answer a stream, and a head is unfinished."""
+    go_on = threading.Event()
+
+    def cut(exchange):
+        exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort")
+        go_on.wait(PATIENCE)
+        exchange.close()
+
+    unhurried.app.on("/cut-beside", cut)
+    with unhurried.frames() as client:
+        other = client.open(request_fields(path="/cut-beside"))
+        client.read_head(other)
+        began = time.monotonic()
+        client.send(frame(HEADERS, client.take_stream(), block(request_fields()), END_STREAM))
+        if how == "the-app-dies":
+            go_on.set()
+            client.pump_until(lambda: client.answer(other).over)
+            client.farewell()
+            assert PACE < time.monotonic() - began < 1.5 * PACE + PATIENCE / 2
+        else:  # nothing else may come within a head
+            client.send(rst_stream(other) if how == "the-client-resets" else window_update(other, 0))
+            assert client.farewell() == "GOAWAY PROTOCOL_ERROR"
+        go_on.set()
+    unhurried.canary_open()
 
 
 def test_an_app_that_does_not_answer_in_time_is_504(new_site):
