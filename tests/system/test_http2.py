@@ -15,46 +15,13 @@ from harness.client import connect
 from harness.deadlines import PATIENCE, SCALE
 from harness.gateway import route
 from harness.http1 import crlf
-from harness.http2 import DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, block, frame, request_fields
+from harness.http2 import (DATA, END_HEADERS, END_STREAM, HEADERS, MALFORMED, PREFACE, SETTINGS, accepted, block, frame, refused,
+                           request_fields)
 
 SANITIZED = SCALE > 1
 ALLOWANCE = 2**30 if SANITIZED else 16 * 2**20  # bytes of memory that a body of any size may take
 PIECE = bytes(range(256)) * 1024
 OPEN = [route("/", "public")]
-# RFC 9113 section 8.1.1: a malformed request is a stream error PROTOCOL_ERROR, perhaps after an answer of 400, and may be
-# made a connection error (section 5.4.2).
-MALFORMED = {"400", "RST PROTOCOL_ERROR", "GOAWAY PROTOCOL_ERROR"}
-
-
-def refused(site, fields, *outcomes: str, body: bytes | None = None, **options) -> str:
-    """Sends a request that must be refused; the app must not see a whole one; then the canary. Returns its outcome."""
-    before = len(site.requests())
-    with site.frames(**options) as client:
-        stream = client.open(fields, end=body is None)
-        if body is not None:
-            client.send(frame(DATA, stream, body, END_STREAM))
-        outcome = client.outcome(stream)
-        assert outcome in (outcomes or MALFORMED), outcome
-        if not outcome.startswith(("GOAWAY", "closed")):
-            assert client.outcome(client.open(request_fields(path="/public/next"))) == "200", "the connection is of no more use"
-    site.canary()
-    new = [request for request in site.requests()[before:] if request.complete and request.path != "/public/next"]
-    assert not new, f"the app saw {new}"
-    return outcome
-
-
-def accepted(site, fields, body: bytes | None = None, **options) -> http1.Request:
-    """Sends a good request; returns it as the app saw it."""
-    before = len(site.requests())
-    with site.frames(**options) as client:
-        stream = client.open(fields, end=body is None)
-        if body is not None:
-            client.send(frame(DATA, stream, body, END_STREAM))
-        assert client.outcome(stream) == "200", client.answer(stream)
-    site.canary()
-    new = site.requests()[before:]
-    assert len(new) == 1 and new[0].complete, f"the app saw {new}"
-    return new[0]
 
 
 # ---- the choice ---------------------------------------------------------------------------------------------------------

@@ -303,7 +303,7 @@ def test_what_must_be_ignored_is_ignored(attacked, data):
 def test_a_wrong_begin_ends_the_connection(attacked, begin):
     """RFC 9113 section 3.4"""
     with attacked.frames(preface=begin) as client:
-        assert client.farewell() in {"GOAWAY PROTOCOL_ERROR", "closed"} | ({"GOAWAY FRAME_SIZE_ERROR"} if begin[0] in b"\0\x16" else set())
+        assert client.farewell() in {"GOAWAY PROTOCOL_ERROR", "closed"}
     attacked.canary()
     assert not attacked.app.requests("/public/smuggled")
 
@@ -442,7 +442,8 @@ def test_more_streams_than_allowed_are_refused(attacked, acknowledging):
 
 @pytest.mark.parametrize("first, piece", cases({
     "H2-fields": (GOOD, block([("x", "y" * 1000)])), "H2-empty": (GOOD, b""), "H2-one-byte": (b"", b"\x82"),
-    "H2-one-byte-values": (GOOD, block([("a", "b")])), "H2-a-value-without-end": (GOOD + b"\x00\x01x" + integer(2**30, 7, 0), b"y" * 1000),
+    "H2-one-byte-values": (GOOD, block([("a", "b")])),
+    "H2-a-value-without-end": (GOOD + b"\x00\x01x" + integer(2**30, 7, 0), b"y" * 1000),
     "H2-full-frames": (GOOD, b"".join(block([("x", "y" * 1000)]) for _ in range(16))), "H2-indexed": (GOOD, b"\x90" * 1000),
 }))
 def test_continuation_without_end_is_ended(attacked, first, piece):
@@ -459,7 +460,8 @@ def test_continuation_without_end_is_ended(attacked, first, piece):
 def test_a_head_in_small_pieces_is_served_or_ended(attacked):
     """H2: one byte each."""
     with attacked.frames() as client:
-        client.send(frame(HEADERS, 1, GOOD[:1], END_STREAM), *(frame(CONTINUATION, 1, GOOD[at:at + 1]) for at in range(1, len(GOOD) - 1)),
+        client.send(frame(HEADERS, 1, GOOD[:1], END_STREAM),
+                    *(frame(CONTINUATION, 1, GOOD[at:at + 1]) for at in range(1, len(GOOD) - 1)),
                     frame(CONTINUATION, 1, GOOD[-1:], END_HEADERS))
         outcome = client.outcome(1)
         assert outcome == "200" or outcome.startswith("GOAWAY"), outcome
@@ -468,7 +470,8 @@ def test_a_head_in_small_pieces_is_served_or_ended(attacked):
 
 # ---- H3: HPACK ------------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("name, value", [("x", "y" * 4000), ("cookie", "y" * 4000), ("", "y" * 4000), ("x" * 4000, ""), ("x", "")],
+@pytest.mark.parametrize("name, value", [("x", "y" * 4000), ("cookie", "y" * 4000), ("", "y" * 4000), ("x" * 4000, ""),
+                                         ("x", "")],
                          ids=["H3-field", "H3-crumb", "H3-nameless", "H3-long-name", "H3-empty"])
 def test_a_head_that_is_small_only_on_the_wire_is_refused(attacked, name, value):
     """H3: an entry of 4 KB in the table, and 16 000 references to it of one byte each: 64 MB."""
@@ -538,7 +541,8 @@ def test_updates_of_the_table_size_do_no_harm(attacked):
 # ---- H4: floods -----------------------------------------------------------------------------------------------------------
 
 FLOODS = {
-    "H4-ping": frame(PING, 0, bytes(8)), "H4-settings": settings_frame(SettingCodes.INITIAL_WINDOW_SIZE, WINDOW), "H4-empty-settings": SETTLE,
+    "H4-ping": frame(PING, 0, bytes(8)), "H4-empty-settings": SETTLE,
+    "H4-settings": settings_frame(SettingCodes.INITIAL_WINDOW_SIZE, WINDOW),
     "H4-full-settings": frame(SETTINGS, 0, setting(SettingCodes.INITIAL_WINDOW_SIZE, WINDOW) * 100),
     "H4-priority": frame(PRIORITY, 1, bytes([0, 0, 0, 0, 5])), "H4-window": window_update(0, 1), "H4-rst-of-closed": rst_stream(1),
     "H4-window-of-closed": window_update(1, 1), "H4-ping-ack": frame(PING, 0, bytes(8), ACK),
