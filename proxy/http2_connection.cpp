@@ -1,14 +1,17 @@
 #include "proxy/http2_connection.hpp"
 
 #include <algorithm>
+#include <chrono>
 
 #include <boost/asio/post.hpp>
 
 namespace rotagate::proxy::http2 {
 namespace {
 
-// A page that is left may reset all its streams twice over, and go on.
+// A page that is left may reset all its streams twice over, and go on. Time forgives, not requests that go well: those
+// can be had for nothing.
 constexpr int most_strikes = 200;
+constexpr std::chrono::milliseconds one_forgiven_after{50};
 // Frames that ask for work and bring nothing, since the last that brought something.
 constexpr int most_chatter = 500;
 constexpr std::size_t most_sent_at_once = 64 * config::KiB;
@@ -89,7 +92,9 @@ bool Connection::read_input() {
 }
 
 void Connection::strike(int weight) {
-    strikes_ = std::max(0, strikes_ + weight);
+    const auto forgiven = (std::chrono::steady_clock::now() - strikes_since_) / one_forgiven_after;
+    strikes_since_ += forgiven * one_forgiven_after;
+    strikes_ = static_cast<int>(std::max<std::int64_t>(0, strikes_ - forgiven)) + weight;
     if (strikes_ > most_strikes) nghttp2_session_terminate_session(session_.get(), NGHTTP2_ENHANCE_YOUR_CALM);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <vector>
@@ -69,6 +70,7 @@ private:
     Deadline deadline_, writing_;
     Signal progress_;  ///< sending has come to its end, or a stream has
     int strikes_ = 0, chatter_ = 0;
+    std::chrono::steady_clock::time_point strikes_since_ = std::chrono::steady_clock::now();
     std::array<std::int32_t, 64> reset_{};  ///< the streams that we reset last
     std::size_t resets_ = 0;
     bool act_is_due_ = false, sending_ = false, in_head_ = false, ended_ = false, timed_out_ = false;

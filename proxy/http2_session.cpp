@@ -50,7 +50,7 @@ struct Connection::Callbacks {
         // nghttp2 ignores a head for a stream that it has forgotten. That is right for trailers that crossed our reset.
         const std::int32_t id = head->stream_id;
         const bool old = head->type == NGHTTP2_HEADERS && id <= nghttp2_session_get_last_proc_stream_id(session);
-        if (old && !me.find(id) && std::ranges::find(me.reset_, id) == me.reset_.end())
+        if (old && !nghttp2_session_find_stream(session, id) && std::ranges::find(me.reset_, id) == me.reset_.end())
             nghttp2_session_terminate_session(session, NGHTTP2_STREAM_CLOSED);
         return 0;
     }
@@ -137,7 +137,6 @@ struct Connection::Callbacks {
         if (!stream) return 0;
         me.changed_.push_back(stream->id());
         if (!ends) return 0;
-        me.strike(-1);
         // The answer is complete, and the rest of the request is not wanted (RFC 9113 section 8.1).
         if (!stream->body_ended())
             nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream->id(), NGHTTP2_NO_ERROR);

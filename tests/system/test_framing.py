@@ -6,6 +6,7 @@ import pytest
 
 from harness import http1
 from harness.browser import app_saw
+from harness.cases import cases
 from harness.deadlines import poll
 from harness.gateway import route
 from harness.http1 import crlf
@@ -14,11 +15,6 @@ POST = "POST /public/x HTTP/1.1⏎Host: example.test⏎"
 GET = "GET /public/x HTTP/1.1⏎Host: example.test⏎"
 SMUGGLED = "GET /public/smuggled HTTP/1.1⏎Host: example.test⏎⏎"
 CHUNKED = POST + "Transfer-Encoding: chunked⏎⏎"
-
-
-def cases(table: dict):
-    """Parameters whose ids are the keys."""
-    return [pytest.param(*(row if isinstance(row, tuple) else (row,)), id=name) for name, row in table.items()]
 
 
 # ---- which framing counts -------------------------------------------------------------------------------------------

@@ -32,6 +32,10 @@ PIECE = 256 * 1024
 
 Fields = list[tuple[str, str]]
 
+# RFC 9113 section 8.1.1: a malformed request is a stream error PROTOCOL_ERROR, perhaps after an answer of 400, and may be
+# made a connection error (section 5.4.2).
+MALFORMED = {"400", "RST PROTOCOL_ERROR", "GOAWAY PROTOCOL_ERROR"}
+
 
 class Reset(Exception):
     """The gateway sent RST_STREAM. `code` is its error code, `answer` what came before."""
@@ -523,3 +527,35 @@ class FrameClient(_Client):
             fields = self._decoder.decode(self._block, raw=True)
             self._block = b""
             self.answer(parsed.stream_id).take_head([(n.decode("latin-1"), v.decode("latin-1")) for n, v in fields])
+
+
+def refused(site, fields, *outcomes: str, body: bytes | None = None, **options) -> str:
+    """Sends a request that must be refused; the app must not see a whole one; then the canary. Returns its outcome."""
+    before = len(site.requests())
+    with site.frames(**options) as client:
+        stream = client.open(fields, end=body is None)
+        if body is not None:
+            client.send(frame(DATA, stream, body, END_STREAM))
+        outcome = client.outcome(stream)
+        assert outcome in (outcomes or MALFORMED), outcome
+        if not outcome.startswith(("GOAWAY", "closed")):
+            assert client.outcome(client.open(request_fields(path="/public/next"))) == "200", \
+                "the connection is of no more use"
+    site.canary()
+    new = [request for request in site.requests()[before:] if request.complete and request.path != "/public/next"]
+    assert not new, f"the app saw {new}"
+    return outcome
+
+
+def accepted(site, fields, body: bytes | None = None, **options) -> http1.Request:
+    """Sends a good request; returns it as the app saw it."""
+    before = len(site.requests())
+    with site.frames(**options) as client:
+        stream = client.open(fields, end=body is None)
+        if body is not None:
+            client.send(frame(DATA, stream, body, END_STREAM))
+        assert client.outcome(stream) == "200", client.answer(stream)
+    site.canary()
+    new = site.requests()[before:]
+    assert len(new) == 1 and new[0].complete, f"the app saw {new}"
+    return new[0]

@@ -62,6 +62,20 @@ def echo(exchange: Exchange) -> bytes:
     return answer[:len(answer) - len(body)] if request.method == "HEAD" else answer
 
 
+def watched(app: "RecordingUpstream", path: str, begin: bytes) -> threading.Event:
+    """Has the app begin an answer there, and set the event when its connection is closed."""
+    left = threading.Event()
+
+    def watch(exchange):
+        if begin:
+            exchange.send(begin)
+        if exchange.gone():
+            left.set()
+
+    app.on(path, watch)
+    return left
+
+
 class HeldAnswer:
     """The app's answer to a path, held back once the request has come."""
 
