@@ -125,8 +125,8 @@ void Connection::act() {
     send();
     while (!changed_.empty()) {
         std::vector<std::int32_t> noted = std::exchange(changed_, {});
-        std::ranges::sort(noted);
-        noted.erase(std::ranges::unique(noted).begin(), noted.end());
+        std::sort(noted.begin(), noted.end());
+        noted.erase(std::unique(noted.begin(), noted.end()), noted.end());
         for (const std::int32_t id : noted) {
             if (Stream* stream = find(id)) stream->wake();
         }
