@@ -10,21 +10,13 @@
 namespace rotagate::bench {
 namespace {
 
-constexpr std::int32_t window = 16 << 20;  // bytes: it shall never be the client that slows a download down
+using proxy::http2::pair_of;
+using proxy::http2::text_of;
 
-std::string_view text_of(const std::uint8_t* bytes, std::size_t size) {
-    return {reinterpret_cast<const char*>(bytes), size};
-}
+constexpr std::int32_t window = 16 << 20;  // bytes: it shall never be the client that slows a download down
 
 Http2Exchange* exchange_of(nghttp2_session* session, std::int32_t id) {
     return static_cast<Http2Exchange*>(nghttp2_session_get_stream_user_data(session, id));
-}
-
-nghttp2_nv pair_of(std::string_view name, std::string_view value) {
-    const auto bytes = [](std::string_view text) {
-        return reinterpret_cast<std::uint8_t*>(const_cast<char*>(text.data()));
-    };
-    return {bytes(name), bytes(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
 }
 
 ssize_t read_body(nghttp2_session*, std::int32_t, std::uint8_t* to, std::size_t room, std::uint32_t* flags,

@@ -8,10 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include <nghttp2/nghttp2.h>
-
 #include "bench/client_loop.hpp"
 #include "bench/failure.hpp"
+#include "proxy/http2_text.hpp"
 #include "proxy/message.hpp"
 
 namespace rotagate::bench {
@@ -56,9 +55,6 @@ public:
     void close(Failure reason);
 
 private:
-    struct FreeSession {
-        void operator()(nghttp2_session* session) const { nghttp2_session_del(session); }
-    };
     struct Callbacks;
 
     Task<Failure> connect();
@@ -71,7 +67,7 @@ private:
 
     ClientLoop& loop_;
     std::shared_ptr<proxy::Stream> stream_;
-    std::unique_ptr<nghttp2_session, FreeSession> session_;
+    proxy::http2::Session session_;
     std::string out_;
     bool opening_ = false, going_away_ = false, sending_ = false, flush_is_due_ = false;
     std::vector<Http2Exchange*> active_, changed_;

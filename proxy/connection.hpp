@@ -75,7 +75,7 @@ private:
     std::optional<BodyReader> body_;
     std::uint64_t body_bytes_ = 0;
     Buffer head_;  ///< keeps the request's head while its body is read into another block
-    char length_text_[24];
+    std::array<char, 20> length_text_;
 };
 
 }  // namespace rotagate::proxy

@@ -1,6 +1,4 @@
 // A connection as the pipeline's Client: the request's body, and the answer. connection.cpp has the rest of it.
-#include <charconv>
-
 #include <boost/system/errc.hpp>
 
 #include "proxy/connection.hpp"
@@ -49,13 +47,8 @@ void Connection::frame(AnswerHead& head) {
     if (head.has_body && !head.content_length && http10) keep_alive_ = false;
     if (!body_ || !body_->ended()) keep_alive_ = false;  // the answer came before the request's end
     if (loop_.draining()) keep_alive_ = false;
-    if (chunked_) {
-        head.fields.push_back({"Transfer-Encoding", "chunked"});
-    } else if (head.content_length && !find(head.fields, Known::content_length)) {
-        const auto end = std::to_chars(length_text_, length_text_ + sizeof length_text_, *head.content_length).ptr;
-        head.fields.push_back({"Content-Length", {length_text_, static_cast<std::size_t>(end - length_text_)}});
-    }
-    if (!find(head.fields, Known::date)) head.fields.push_back({"Date", loop_.http_date()});
+    if (chunked_) head.fields.push_back({"Transfer-Encoding", "chunked"});  // the length is not known
+    frontend_.complete(head, length_text_);
     if (!keep_alive_) {
         head.fields.push_back({"Connection", "close"});
     } else if (http10) {
@@ -97,7 +90,8 @@ bool Connection::send_body(std::string_view data, bool last) {
     return send(last, {lead, data, tail});
 }
 
-/// After the last of an answer, the client's next request is waited for, and for as long as it takes an answer at most.
+/// What the client does not take at once of the end of an answer follows while its next request is waited for;
+/// idle_timeout is the limit of both.
 bool Connection::send(bool last, std::initializer_list<std::string_view> pieces) {
     return last ? stream_->send_soon(pieces) : stream_->send(pieces);
 }

@@ -1,6 +1,7 @@
 #include "proxy/frontend.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include <boost/system/errc.hpp>
 
@@ -57,6 +58,14 @@ std::optional<Answer> Frontend::prepare(Exchange& x, const std::optional<http1::
     if (!serves(x.request.host)) return Answer{.status = 421, .reason = "misdirected"};
     if (listening.settings->redirect_to_https && x.request.target != "*") return redirect(x);
     return std::nullopt;
+}
+
+void Frontend::complete(AnswerHead& head, std::array<char, 20>& room) const {
+    if (head.content_length && !find(head.fields, Known::content_length)) {
+        const auto end = std::to_chars(room.data(), room.data() + room.size(), *head.content_length).ptr;
+        head.fields.push_back({"Content-Length", {room.data(), static_cast<std::size_t>(end - room.data())}});
+    }
+    if (!find(head.fields, Known::date)) head.fields.push_back({"Date", loop.http_date()});
 }
 
 std::chrono::milliseconds Frontend::idle_limit() const {

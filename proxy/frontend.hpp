@@ -1,5 +1,8 @@
 #pragma once
 
+#include <array>
+
+#include "proxy/client.hpp"
 #include "proxy/event_loop.hpp"
 #include "proxy/exchange.hpp"
 #include "proxy/http1.hpp"
@@ -18,6 +21,10 @@ public:
     std::optional<Answer> prepare(Exchange& x, const std::optional<http1::HeadError>& error);
     /// How long the connection may be silent between requests.
     std::chrono::milliseconds idle_limit() const;
+
+    /// Adds Content-Length, where the length is known and not told yet, and Date. @param room  has to live as long as
+    /// them
+    void complete(AnswerHead& head, std::array<char, 20>& room) const;
 
     EventLoop& loop;
     const Listening& listening;

@@ -43,7 +43,7 @@ Task<> Connection::run() {
         const error_code ec = transport_->input().empty() ? co_await more() : error_code();
         if (ended_) break;
         // An idle connection may hear of a request in the very turn in which its time is over.
-        if (std::exchange(timed_out_, false) && (ec || in_head_)) {
+        if (std::exchange(timed_out_, false) && (ec || head_of_ != 0)) {
             nghttp2_session_terminate_session(session_.get(), NGHTTP2_NO_ERROR);
             act();
             break;
@@ -60,7 +60,7 @@ Task<> Connection::run() {
 Task<error_code> Connection::more() {
     Deadlines& deadlines = frontend_.loop.deadlines;
     const auto limit = frontend_.idle_limit();
-    if (in_head_) {
+    if (head_of_ != 0) {
         if (!deadline_.armed()) deadlines.arm(deadline_, frontend_.loop.site->config.limits.header_timeout);
     } else if (streams_.empty() && !deadline_.armed()) {
         arm_idle();
@@ -68,7 +68,7 @@ Task<error_code> Connection::more() {
     error_code ec;
     if (parked_) ec = co_await transport_->wait_parked();
     if (!ec) ec = co_await transport_->more(0);
-    const bool may_park = ec && streams_.empty() && !in_head_ && !ended_ && !parked_ && limit > park_after;
+    const bool may_park = ec && streams_.empty() && head_of_ == 0 && !ended_ && !parked_ && limit > park_after;
     if (may_park && std::exchange(timed_out_, false)) {
         parked_ = true;
         deadlines.arm(deadline_, limit - park_after);
@@ -85,18 +85,21 @@ bool Connection::read_input() {
         nghttp2_session_mem_recv(session_.get(), reinterpret_cast<const std::uint8_t*>(input.data()), input.size());
     transport_->consume(input.size());
     if (n < 0) nghttp2_session_terminate_session(session_.get(), last_word(n));
-    if (chatter_ > most_chatter) strike(most_strikes + 1);
+    if (chatter_ > most_chatter) give_up_on_client();
     act();
     transport_->release_input();
     return n >= 0 && !ended_;
 }
 
-void Connection::strike(int weight) {
+/// Counts a reset; time takes the counts back.
+void Connection::strike() {
     const auto forgiven = (std::chrono::steady_clock::now() - strikes_since_) / one_forgiven_after;
     strikes_since_ += forgiven * one_forgiven_after;
-    strikes_ = static_cast<int>(std::max<std::int64_t>(0, strikes_ - forgiven)) + weight;
-    if (strikes_ > most_strikes) nghttp2_session_terminate_session(session_.get(), NGHTTP2_ENHANCE_YOUR_CALM);
+    strikes_ = static_cast<int>(std::max<std::int64_t>(0, strikes_ - forgiven)) + 1;
+    if (strikes_ > most_strikes) give_up_on_client();
 }
+
+void Connection::give_up_on_client() { nghttp2_session_terminate_session(session_.get(), NGHTTP2_ENHANCE_YOUR_CALM); }
 
 Stream* Connection::find(std::int32_t id) {
     const auto found = streams_.find(id);
@@ -140,7 +143,8 @@ void Connection::act() {
         return true;
     });
     if (!streams_.empty()) return;
-    if (!in_head_ && !ended_ && !deadline_.armed()) arm_idle();  // the last stream ended while the client said nothing
+    if (head_of_ == 0 && !ended_ && !deadline_.armed())
+        arm_idle();  // the last stream ended while the client said nothing
     progress_.notify();
 }
 

@@ -6,10 +6,9 @@
 #include <memory>
 #include <vector>
 
-#include <nghttp2/nghttp2.h>
-
 #include "proxy/frontend.hpp"
 #include "proxy/http2_stream.hpp"
+#include "proxy/http2_text.hpp"
 #include "proxy/stream.hpp"
 
 namespace rotagate::proxy::http2 {
@@ -38,9 +37,6 @@ public:
     void changed(Stream& stream);
 
 private:
-    struct FreeSession {
-        void operator()(nghttp2_session* session) const { nghttp2_session_del(session); }
-    };
     struct Callbacks;
     struct Begun {
         std::int32_t id;
@@ -57,14 +53,16 @@ private:
     void send();
     Task<> finish_sending(std::shared_ptr<Connection> self);
     void end();
-    void strike(int weight);
+    void strike();
+    void give_up_on_client();
     Stream* find(std::int32_t id);
     std::span<const nghttp2_nv> fields_of(const AnswerHead& head);
 
     Frontend& frontend_;
     std::shared_ptr<proxy::Stream> transport_;
-    std::unique_ptr<nghttp2_session, FreeSession> session_;
+    Session session_;
     std::map<std::int32_t, std::unique_ptr<Stream>> streams_;
+    std::int32_t head_of_ = 0;           ///< the stream whose head has begun and is not whole; 0: none
     std::vector<Begun> begun_;           ///< whose heads have come
     std::vector<std::int32_t> changed_;  ///< that something has happened to
     Deadline deadline_, writing_;
@@ -73,7 +71,7 @@ private:
     std::chrono::steady_clock::time_point strikes_since_ = std::chrono::steady_clock::now();
     std::array<std::int32_t, 64> reset_{};  ///< the streams that we reset last
     std::size_t resets_ = 0;
-    bool act_is_due_ = false, sending_ = false, in_head_ = false, ended_ = false, timed_out_ = false;
+    bool act_is_due_ = false, sending_ = false, ended_ = false, timed_out_ = false;
     bool parked_ = false;  ///< the memory was given back
     std::string names_;    ///< of an answer, in lower case
     std::vector<nghttp2_nv> pairs_;

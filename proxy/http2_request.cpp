@@ -9,18 +9,15 @@ namespace {
 
 using http1::HeadError;
 
-constexpr std::size_t most_fields = 200;     // as over HTTP/1; a cookie may come in any number of crumbs
-constexpr std::size_t most_crumbs = 10'000;  // each takes memory of its own, however short it is
+constexpr std::size_t most_fields = 200;  // as over HTTP/1; a cookie may come in any number of crumbs
 
 }  // namespace
 
 void RequestReader::add(std::string_view name, std::string_view value) {
     size_ += name.size() + value.size();
-    const bool crumb = name == "cookie";
-    const std::size_t most = crumb ? most_crumbs : most_fields;
-    if (!error_ && (size_ > limit_ || ++count_ > most)) error_ = HeadError{431, "header_too_large"};
+    if (name != "cookie") ++count_;
+    if (!error_ && (size_ > limit_ || count_ > most_fields)) error_ = HeadError{431, "header_too_large"};
     if (error_) return;
-    if (crumb) --count_;
     if (name.starts_with(':')) return add_pseudo(name, value);
     if (!grammar::is_token(name) || !grammar::is_value(value) || grammar::trimmed(value).size() != value.size()) {
         error_ = HeadError{400, "bad_field"};

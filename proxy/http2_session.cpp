@@ -14,17 +14,6 @@ constexpr std::uint32_t most_streams = 100;
 // Of what a client may send ahead of the app: for one stream, and for the connection. Bytes.
 constexpr std::int32_t stream_window = 256 * 1024, connection_window = 1024 * 1024;
 
-std::string_view text_of(const std::uint8_t* bytes, std::size_t size) {
-    return {reinterpret_cast<const char*>(bytes), size};
-}
-
-nghttp2_nv pair_of(std::string_view name, std::string_view value) {
-    const auto bytes = [](std::string_view text) {
-        return reinterpret_cast<std::uint8_t*>(const_cast<char*>(text.data()));
-    };
-    return {bytes(name), bytes(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
-}
-
 /// Of what we reset a stream for. A client that has us do so costs as much as one that resets its streams itself.
 bool is_clients_fault(std::uint32_t error) {
     return error == NGHTTP2_PROTOCOL_ERROR || error == NGHTTP2_FLOW_CONTROL_ERROR || error == NGHTTP2_STREAM_CLOSED ||
@@ -58,7 +47,7 @@ struct Connection::Callbacks {
     static int on_begin(nghttp2_session*, const nghttp2_frame* frame, void* user) {
         if (frame->hd.type != NGHTTP2_HEADERS) return 0;
         Connection& me = self(user);
-        me.in_head_ = true;
+        me.head_of_ = frame->hd.stream_id;
         me.deadline_.disarm();
         me.parked_ = false;
         if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
@@ -75,7 +64,7 @@ struct Connection::Callbacks {
         if (!stream) return 0;
         stream->head().add(text_of(name, name_size), text_of(value, value_size));
         if (!stream->head().hopeless()) return 0;
-        self(user).strike(1);
+        self(user).strike();
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
 
@@ -85,7 +74,7 @@ struct Connection::Callbacks {
         Stream* stream = me.find(frame->hd.stream_id);
         switch (frame->hd.type) {
             case NGHTTP2_HEADERS:
-                me.in_head_ = false;
+                me.head_of_ = 0;
                 me.deadline_.disarm();
                 me.chatter_ = 0;
                 if (!stream) return 0;
@@ -102,7 +91,7 @@ struct Connection::Callbacks {
                 me.changed_.push_back(stream->id());
                 return 0;
             case NGHTTP2_RST_STREAM:
-                me.strike(1);
+                me.strike();
                 return 0;
             default:
                 return 0;
@@ -128,9 +117,9 @@ struct Connection::Callbacks {
         const bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
         if (frame->hd.type == NGHTTP2_DATA) me.chatter_ = 0;
         if (frame->hd.type == NGHTTP2_RST_STREAM) {
-            me.in_head_ = false;  // the head was given up, if one was read
+            if (me.head_of_ == frame->hd.stream_id) me.head_of_ = 0;  // given up
             me.reset_[me.resets_++ % me.reset_.size()] = frame->hd.stream_id;
-            if (is_clients_fault(frame->rst_stream.error_code)) me.strike(1);
+            if (is_clients_fault(frame->rst_stream.error_code)) me.strike();
         }
         if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) return 0;
         Stream* stream = me.find(frame->hd.stream_id);

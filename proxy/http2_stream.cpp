@@ -1,7 +1,6 @@
 #include "proxy/http2_stream.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include <boost/system/errc.hpp>
@@ -122,12 +121,7 @@ bool Stream::send_informational(const AnswerHead& head) {
 bool Stream::send_head(AnswerHead& head, std::string_view first, bool last) {
     exchange_->head_sent = true;
     if (closed_) return false;
-    if (head.content_length && !proxy::find(head.fields, Known::content_length)) {
-        const auto end = std::to_chars(length_text_, length_text_ + sizeof length_text_, *head.content_length).ptr;
-        head.fields.push_back({"content-length", {length_text_, static_cast<std::size_t>(end - length_text_)}});
-    }
-    if (!proxy::find(head.fields, Known::date))
-        head.fields.push_back({"date", connection_.frontend().loop.http_date()});
+    connection_.frontend().complete(head, length_text_);
     if (!head.has_body) first = {};
     answer_ += first;
     answer_ended_ = last || !head.has_body;

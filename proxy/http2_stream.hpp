@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <memory>
 #include <span>
 #include <string>
@@ -71,7 +72,7 @@ private:
     bool started_ = false, served_ = false, timed_out_ = false;
     Deadline reading_, writing_;
     Signal body_changed_, room_;
-    char length_text_[24];
+    std::array<char, 20> length_text_;
 };
 
 }  // namespace rotagate::proxy::http2
