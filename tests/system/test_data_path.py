@@ -13,7 +13,7 @@ from harness.browser import SetCookie, app_saw, asked, set_cookies
 from harness.deadlines import PACE, PATIENCE, SCALE, milliseconds, poll, wait_for_protocol_time
 from harness.gateway import free_port, route
 from harness.http1 import crlf
-from harness.upstream import RecordingUpstream
+from harness.upstream import RecordingUpstream, held_for_the_drain
 
 SANITIZED = SCALE > 1  # its allocators keep what is freed, and it is slow
 BIG = 2**26 if SANITIZED else 2**30  # bytes of a big body; the code has no case that begins beyond 4 GiB
@@ -736,34 +736,20 @@ def test_other_routes_leave_locations_alone(rewriting):
 
 def test_sigterm_cuts_no_request_in_flight(new_site):
     site = new_site(threads=2)
-    arrived, go_on = threading.Semaphore(0), threading.Event()
-
-    def slow(exchange):
-        arrived.release()
-        body = exchange.read_body()
-        assert go_on.wait(PATIENCE)
-        return http1.response_bytes(200, body=b"late " + body)
-
-    def long_download(exchange):
-        exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst")
-        arrived.release()
-        assert go_on.wait(PATIENCE)
-        exchange.send(b"-last")
-
-    site.app.on("/public/slow", slow)
-    site.app.on("/public/download", long_download)
+    slow, download = held_for_the_drain(site.app)
     alice = site.browser("alice")
     thinking, downloading, uploading, idle = (site.client() for _ in range(4))
     assert idle.get("/public/x").status == 200
     thinking.send(http1.request_bytes("GET", "/public/slow"))
     downloading.send(http1.request_bytes("GET", "/public/download"))
     uploading.send(crlf("POST /public/slow HTTP/1.1⏎Host: example.test⏎Content-Length: 10⏎⏎hello"))
-    for _ in range(3):
-        assert arrived.acquire(timeout=PATIENCE)
+    for held in (slow, slow, download):
+        held.await_arrival()
     site.gateway.terminate()
     assert idle.is_closed()
     poll(lambda: not accepts(site), "new connections are refused")
-    go_on.set()
+    slow.release()
+    download.release()
     uploading.send(b"-end!")
     assert thinking.read_response().body == b"late "
     assert uploading.read_response().body == b"late hello-end!"

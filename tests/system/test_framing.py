@@ -10,6 +10,7 @@ from harness.cases import cases
 from harness.deadlines import poll
 from harness.gateway import route
 from harness.http1 import crlf
+from harness.upstream import answers_early
 
 POST = "POST /public/x HTTP/1.1⏎Host: example.test⏎"
 GET = "GET /public/x HTTP/1.1⏎Host: example.test⏎"
@@ -256,12 +257,7 @@ def test_two_expectations_are_one_request_or_none(site):
 
 def test_an_app_that_answers_early_is_not_asked_again_on_that_connection(site):
     """S11: the client never sends the body that the app did not wait for."""
-    def early(exchange):
-        exchange.send(http1.response_bytes(200, body=b"early"))
-        assert exchange.gone(), "the gateway went on with a connection whose request is unfinished"
-        exchange.close()
-
-    site.app.on("/public/early", early)
+    answers_early(site.app, "/public/early")
     with site.client() as client:
         client.send(crlf("POST /public/early HTTP/1.1⏎Host: example.test⏎Content-Length: 44⏎Expect: 100-continue⏎⏎"))
         response = client.read_response()

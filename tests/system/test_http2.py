@@ -2,7 +2,6 @@
 
 import re
 import ssl
-import threading
 
 import pytest
 from h2.settings import SettingCodes
@@ -12,11 +11,12 @@ from harness import http1
 from harness.browser import Http2Browser, app_saw, asked
 from harness.cases import cases
 from harness.client import connect
-from harness.deadlines import PATIENCE, SCALE
+from harness.deadlines import SCALE
 from harness.gateway import route
 from harness.http1 import crlf
 from harness.http2 import (DATA, END_HEADERS, END_STREAM, HEADERS, MALFORMED, PREFACE, SETTINGS, accepted, block, frame, refused,
                            request_fields)
+from harness.upstream import HeldAnswer
 
 SANITIZED = SCALE > 1
 ALLOWANCE = 2**30 if SANITIZED else 16 * 2**20  # bytes of memory that a body of any size may take
@@ -190,21 +190,15 @@ def test_a_connection_serves_many_requests_one_after_another(site):
 def test_parallel_requests_are_answered_each_when_it_is_ready(new_site):
     """The first asked is answered last."""
     site = new_site(routes=OPEN)
-    go_on = threading.Event()
-
-    def slow(exchange):
-        assert go_on.wait(PATIENCE)
-        return http1.response_bytes(200, body=b"slow")
-
-    site.app.on("/slow", slow)
+    slow = HeldAnswer(site.app, "/slow")
     with site.http2() as client:
         first = client.open(path="/slow")
         others = {client.open(path=f"/{number}"): f"/{number}" for number in range(50)}
         for stream, path in others.items():
             assert app_saw(client.read_response(stream)).path == path
         assert not client.answer(first).over
-        go_on.set()
-        assert client.read_response(first).body == b"slow"
+        slow.release()
+        assert client.read_response(first).body == b"late"
 
 
 @pytest.mark.parametrize("status", [200, 404, 418, 503])
@@ -546,19 +540,13 @@ def test_a_length_that_does_not_fit_the_body_is_refused(site, fields, body):
 
 def test_a_body_where_none_was_due_is_no_request(site):
     """H5: the head says it all, so the app may have it already."""
-    told = threading.Event()
-
-    def late(exchange):
-        assert told.wait(PATIENCE)
-        return http1.response_bytes(200)
-
-    site.app.on("/public/undue", late)
+    held = HeldAnswer(site.app, "/public/undue")
     before = len(site.requests())
     with site.frames() as client:
         stream = client.open(request_fields("POST", "/public/undue", headers={"content-length": "0"}), end=False)
         client.send(frame(DATA, stream, b"GET /public/smuggled HTTP/1.1\r\nHost: x\r\n\r\n", END_STREAM))
         assert client.outcome(stream) in MALFORMED
-        told.set()
+        held.release()
     site.canary()
     assert {(one.path, one.body) for one in site.requests()[before:]} <= {("/public/undue", b"")}
 

@@ -20,7 +20,7 @@ from harness.http1 import crlf
 from harness.http2 import (CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, MALFORMED, PADDED, PREFACE, SETTINGS, WINDOW,
                            WITH_PRIORITY, accepted, block, error_name, frame, refused, request_fields, rst_stream, setting,
                            window_update)
-from harness.upstream import watched
+from harness.upstream import HeldAnswer, answers_early, held_for_the_drain, watched
 
 SANITIZED = SCALE > 1
 BIG = 2**24 if SANITIZED else 2**26         # bytes of a big body that is moved whole: python reads it
@@ -265,19 +265,13 @@ def test_a_length_that_is_exceeded_at_once_is_refused_whatever_the_app_says(wide
 
 
 def test_chunks_arrive_as_they_are_sent(wide):
-    go_on = threading.Event()
-
-    def in_pieces(exchange):
-        exchange.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
-        assert go_on.wait(PATIENCE)
-        exchange.send(b"6\r\nsecond\r\n0\r\n\r\n")
-
-    wide.app.on("/pieces", in_pieces)
+    held = HeldAnswer(wide.app, "/pieces", end=lambda body: b"6\r\nsecond\r\n0\r\n\r\n",
+                      begin=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
     with wide.http2() as client:
         stream = client.open(path="/pieces")
         client.pump_until(lambda: client.answer(stream).response and client.answer(stream).response.body)
         assert client.answer(stream).response.body == b"first"
-        go_on.set()
+        held.release()
         assert client.read_response(stream).body == b"firstsecond"
 
 
@@ -341,12 +335,7 @@ def test_an_app_that_refuses_an_upload_early_is_heard(wide, close):
 
 def test_an_app_that_answers_early_is_not_asked_again_on_that_connection(site):
     """S11: the client never sends the body that the app did not wait for."""
-    def early(exchange):
-        exchange.send(http1.response_bytes(200, body=b"early"))
-        assert exchange.gone(), "the gateway went on with a connection whose request is unfinished"
-        exchange.close()
-
-    site.app.on("/public/early", early)
+    answers_early(site.app, "/public/early")
     with site.http2() as client:
         stream = client.open("POST", "/public/early", {"content-length": "44"}, end=False)
         client.pump_until(lambda: client.answer(stream).over)
@@ -659,37 +648,23 @@ def test_an_app_that_does_not_answer_in_time_is_504(new_site):
 def test_sigterm_cuts_no_request_in_flight(new_site):
     """RFC 9113 section 6.8: GOAWAY, the streams go on, and the process ends with the last."""
     site = new_site(threads=2)
-    arrived, go_on = threading.Semaphore(0), threading.Event()
-
-    def slow(exchange):
-        arrived.release()
-        body = exchange.read_body()
-        assert go_on.wait(PATIENCE)
-        return http1.response_bytes(200, body=b"late " + body)
-
-    def long_download(exchange):
-        exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst")
-        arrived.release()
-        assert go_on.wait(PATIENCE)
-        exchange.send(b"-last")
-
-    site.app.on("/public/slow", slow)
-    site.app.on("/public/download", long_download)
+    slow, download = held_for_the_drain(site.app)
     with site.http2() as client, site.http2() as idle, site.http2() as fresh:
         assert idle.get("/public/x").status == 200
         assert fresh.is_alive()
         thinking, downloading = client.open(path="/public/slow"), client.open(path="/public/download")
         uploading = client.open("POST", "/public/slow", end=False)
         client.send_body(uploading, b"hello")
-        for _ in range(3):
-            assert arrived.acquire(timeout=PATIENCE)
+        for held in (slow, slow, download):
+            held.await_arrival()
         site.gateway.terminate()
         assert idle.farewell() == "GOAWAY NO_ERROR"
         assert fresh.farewell() == "GOAWAY NO_ERROR"
         client.pump_until(lambda: client.goaway)
         assert error_name(client.goaway.error_code) == "NO_ERROR" and client.goaway.last_stream_id >= uploading
         assert site.gateway.process.poll() is None, "it has not waited"
-        go_on.set()
+        slow.release()
+        download.release()
         client.send_body(uploading, b"-end!", end=True)
         assert client.read_response(thinking).body == b"late "
         assert client.read_response(uploading).body == b"late hello-end!"
@@ -790,17 +765,11 @@ def test_nghttp_uses_priorities_and_padding(wide, tmp_path):
 
 def test_a_client_may_say_goodbye_first(wide):
     """RFC 9113 section 6.8: its streams are served still."""
-    go_on = threading.Event()
-
-    def slow(exchange):
-        assert go_on.wait(PATIENCE)
-        return http1.response_bytes(200, body=b"late")
-
-    wide.app.on("/goodbye", slow)
+    held = HeldAnswer(wide.app, "/goodbye")
     with wide.frames() as client:
         stream = client.open(request_fields(path="/goodbye"))
         client.send(frame(7, 0, bytes(8)))
-        go_on.set()
+        held.release()
         assert client.outcome(stream) == "200"
         assert client.answer(stream).response.body == b"late"
 

@@ -10,7 +10,7 @@ from harness.cases import cases
 from harness.deadlines import PACE, PATIENCE, poll, wait_for_protocol_time
 from harness.gateway import COOKIE, rotation
 from harness.http2 import Reset
-from harness.upstream import watched
+from harness.upstream import HeldAnswer, watched
 
 
 def test_a_login_begins_a_session_that_rotates(site):
@@ -139,14 +139,7 @@ def test_each_stream_of_a_connection_is_admitted_by_its_own_cookie(site):
 def test_a_revocation_ends_what_the_session_has_open_and_nothing_else(site, begun):
     """R6: streams of that session are closed; another's on the same connection go on."""
     left = watched(site.app, "/watched", b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nbegin" if begun else b"")
-    go_on = threading.Event()
-
-    def bobs(exchange):
-        exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbegin")
-        assert go_on.wait(PATIENCE)
-        exchange.send(b"-end")
-
-    site.app.on("/bobs", bobs)
+    bobs = HeldAnswer(site.app, "/bobs", begin=b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbegin", end=lambda body: b"-end")
     alice, bob = site.browser("alice4"), site.browser("bob4")
     with site.http2() as client:
         asked_before = len(site.app.requests("/watched"))
@@ -163,7 +156,7 @@ def test_a_revocation_ends_what_the_session_has_open_and_nothing_else(site, begu
             assert left.wait(PATIENCE)
         else:
             client.reset(stream)
-        go_on.set()
+        bobs.release()
         assert client.read_response(other).body == b"begin-end"
         assert client.get("/x", {"cookie": alice.cookie_header}).status == 401
     site.gateway.revoke("user=bob4")

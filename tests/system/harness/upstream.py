@@ -76,27 +76,53 @@ def watched(app: "RecordingUpstream", path: str, begin: bytes) -> threading.Even
     return left
 
 
+def answers_early(app: "RecordingUpstream", path: str) -> None:
+    """Has the app answer there without the request's body, and watch that nothing more comes on the connection."""
+    def early(exchange):
+        exchange.send(http1.response_bytes(200, body=b"early"))
+        assert exchange.gone(), "the gateway went on with a connection whose request is unfinished"
+        exchange.close()
+
+    app.on(path, early)
+
+
 class HeldAnswer:
     """The app's answer to a path, held back once the request has come."""
 
-    def __init__(self, app: "RecordingUpstream", path: str, headers: dict | None = None):
-        self._path, self._headers = path, headers or {}
-        self._arrived, self._released = threading.Event(), threading.Event()
+    def __init__(self, app: "RecordingUpstream", path: str, headers: dict | None = None, begin: bytes = b"", end=None):
+        """@param begin  goes ahead when the request comes
+        @param end  what follows, of the request's body; None: a whole answer"""
+        self._path, self._begin = path, begin
+        self._end = end or (lambda body: http1.response_bytes(200, headers or {}, b"late"))
+        self._arrived, self._released = threading.Semaphore(0), threading.Event()
         app.on(path, self._answer)
 
-    def _answer(self, exchange: Exchange) -> bytes:
-        exchange.read_body()
-        self._arrived.set()
+    def _answer(self, exchange: Exchange) -> None:
+        if self._begin:
+            exchange.send(self._begin)
+        self._arrived.release()
+        body = exchange.read_body()
         assert self._released.wait(PATIENCE)
-        return http1.response_bytes(200, self._headers, b"late")
+        exchange.send(self._end(body))
+
+    def await_arrival(self) -> None:
+        """Of one more request."""
+        assert self._arrived.acquire(timeout=PATIENCE)
 
     def ask(self, client, cookie_header: str) -> None:
         """Sends the request, and returns when the app has it."""
         client.send(http1.request_bytes("GET", self._path, {"Cookie": cookie_header}))
-        assert self._arrived.wait(PATIENCE)
+        self.await_arrival()
 
     def release(self) -> None:
         self._released.set()
+
+
+def held_for_the_drain(app: "RecordingUpstream") -> tuple[HeldAnswer, HeldAnswer]:
+    """An answer that is thought about, and one that is under way."""
+    return (HeldAnswer(app, "/public/slow", end=lambda body: http1.response_bytes(200, body=b"late " + body)),
+            HeldAnswer(app, "/public/download", begin=b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst",
+                       end=lambda body: b"-last"))
 
 
 class Connection:
