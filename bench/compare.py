@@ -19,6 +19,7 @@ import peers
 import section_bodies
 import section_busy
 import section_connections
+import section_http2
 import section_idle
 import section_latency
 import section_requests
@@ -40,6 +41,7 @@ CHAPTERS = {
     "saturation": Chapter("Requests per second at saturation", section_saturation.measure),
     "latency": Chapter("Latency at a fixed rate", section_latency.measure),
     "bodies": Chapter("Larger answers", section_bodies.measure),
+    "http2": Chapter("CPU time per request over HTTP/2", section_http2.measure),
     "connections": Chapter("New TLS connections", section_connections.measure),
     "idle": Chapter("Memory of idle TLS connections", section_idle.measure),
     "busy": Chapter("Growth with the number of busy connections", section_busy.measure),
@@ -57,19 +59,24 @@ def machine(build: pathlib.Path) -> list[str]:
     facts = [f"{os.cpu_count()} CPUs, {model.group(1) if model else platform.machine()}, Linux {platform.release()}",
              f"{first_line('nginx', '-v').removeprefix('nginx version: ')}, {lua}",
              first_line("haproxy", "-v").split(" - ")[0], first_line("redis-server", "--version").split(" sha")[0],
-             first_line("wrk", "-v").split(" Copyright")[0], first_line("openssl", "version")]
+             first_line("wrk", "-v").split(" Copyright")[0], first_line("h2load", "--version"), first_line("openssl", "version")]
     if (build / "rotagate").exists():
         commit = first_line("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD")
         facts.append(f"{first_line(str(build / 'rotagate'), 'version')}, commit {commit}")
     return facts
 
 
+MACHINE = "Machine and versions"
+
+
 def write_section(title: str, text: str) -> None:
-    """Puts the text under its heading in RESULTS.md, in place of what is there."""
+    """Puts the text under its heading in RESULTS.md, in place of what is there; the machine comes last."""
     path = ROOT / "bench" / "RESULTS.md"
     head, *rest = path.read_text().split("\n## ")
     sections = dict(section.split("\n", 1) for section in rest)
+    last = sections.pop(MACHINE, "")
     sections[title] = f"\n{text.strip()}\n"
+    sections.setdefault(MACHINE, last)
     path.write_text("\n## ".join([head, *(f"{name}\n{body}" for name, body in sections.items())]))
 
 
@@ -113,7 +120,7 @@ def main() -> None:
             if arguments.write:
                 write(CHAPTERS[name], section, f"{command} --sections {name}")
     if arguments.write:
-        write_section("Machine and versions", "\n".join("- " + fact for fact in machine(arguments.build)))
+        write_section(MACHINE, "\n".join("- " + fact for fact in machine(arguments.build)))
 
 
 if __name__ == "__main__":

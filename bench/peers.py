@@ -101,6 +101,7 @@ class Peer:
     template: str
     command: list  # with {config} for the path of the filled-in template
     store: str = ""  # of the sessions, if it has any: memory, lmdb or redis
+    http2: bool = True
     port: int = field(default_factory=free_port)
     redis_port: int = field(default_factory=free_port)
     process: subprocess.Popen | None = None
@@ -165,7 +166,7 @@ def known(build: pathlib.Path) -> dict[str, Peer]:
     return {peer.name: peer for peer in (
         Peer("nginx", "nginx.conf", ["nginx", "-c", "{config}"]),
         Peer("haproxy", "haproxy.cfg", ["haproxy", "-db", "-q", "-f", "{config}"]),
-        Peer("nginx-lua", "nginx-lua.conf", ["nginx", "-c", "{config}"], "redis"),
+        Peer("nginx-lua", "nginx-lua.conf", ["nginx", "-c", "{config}"], "redis", http2=False),
         rotagate("rotagate", build, "memory"),
         rotagate("rotagate-redis", build, "redis"),
     )}
@@ -198,7 +199,7 @@ class Site:
     @contextlib.contextmanager
     def twins(self, suffix: str) -> Iterator[list[Peer]]:
         """One more of each proxy, fresh."""
-        fresh = [Peer(f"{peer.name}-{suffix}", peer.template, peer.command, peer.store) for peer in self.peers]
+        fresh = [Peer(f"{peer.name}-{suffix}", peer.template, peer.command, peer.store, peer.http2) for peer in self.peers]
         with Site(self.folder, self.build, fresh).started():
             yield fresh
 
