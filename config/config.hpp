@@ -40,9 +40,17 @@ struct Network {
 
 // ---- listen ---------------------------------------------------------------------------------------------------------
 
+/// Certificates that clients are asked to show.
+struct ClientCertificates {
+    std::filesystem::path ca;  ///< PEM: who may have signed them
+    bool required = true;      ///< false: a client may show none
+};
+
 struct Certificate {
-    std::filesystem::path cert;  ///< PEM, the chain, leaf first
-    std::filesystem::path key;   ///< PEM; refused when others may read it
+    std::filesystem::path cert;                 ///< PEM, the chain, leaf first
+    std::filesystem::path key;                  ///< PEM; refused when others may read it
+    std::filesystem::path ocsp;                 ///< DER, an OCSP response about it, which is stapled; empty: none
+    std::optional<ClientCertificates> clients;  ///< of those who ask for its hosts; absent: they are asked for none
 };
 
 enum class TlsVersion { tls1_2, tls1_3 };
@@ -58,6 +66,12 @@ struct Listener {
     bool http2 = true;               ///< offer HTTP/2 by ALPN
     bool proxy_protocol = false;     ///< require a PROXY protocol header
     bool redirect_to_https = false;  ///< answer every request with 308
+};
+
+/// What seals TLS session tickets, for all listeners.
+struct TlsTickets {
+    std::vector<std::filesystem::path> key_files;  ///< the first seals, all open; empty: random keys that rotate
+    Duration rotation = 12h;  ///< age of a random key when the next takes its place; it opens tickets as long again
 };
 
 // ---- session --------------------------------------------------------------------------------------------------------
@@ -158,6 +172,12 @@ struct OnUnauthenticated {
     std::string redirect;  ///< for page loads; "{uri}" is the percent-encoded path and query; empty: none
 };
 
+/// Who the user of a request is.
+enum class UserFrom {
+    session,      ///< the session's
+    certificate,  ///< the one that the client's certificate names; it starts the session, and nobody else's counts
+};
+
 struct HeaderEdits {
     std::vector<std::pair<std::string, std::string>> set;  ///< replaces any value there is
     std::vector<std::string> remove;
@@ -168,6 +188,7 @@ struct Route {
     std::string upstream;  ///< a name of `upstreams`
     Access access = Access::required;
     bool session_control = false;  ///< `sessions: control`: the app's X-Session-* headers count here
+    UserFrom user_from = UserFrom::session;
     OnUnauthenticated on_unauthenticated;
     std::string strip_prefix;  ///< of `rewrite`; empty: none
     HostHeader host = HostHeader::preserve;
@@ -206,6 +227,7 @@ struct Log {
 struct Config {
     std::vector<Listener> listen;
     std::vector<Network> trusted_proxies;
+    TlsTickets tls_tickets;
     Session session;
     std::vector<Upstream> upstreams;
     std::vector<Route> routes;

@@ -47,6 +47,15 @@ Parsed<std::string> FileForm::operator()(std::string_view text) const {
     return path.string();
 }
 
+FileForm Files::ocsp(const std::filesystem::path& certificate) const {
+    FileForm form{folder, check, FileForm::Kind::readable, {}};
+    if (inspectors.ocsp)
+        form.inspect = [&inspectors = inspectors, certificate](const std::filesystem::path& response) {
+            return inspectors.ocsp(response, certificate);
+        };
+    return form;
+}
+
 FileForm Files::private_key(const std::filesystem::path& certificate) const {
     FileForm form{folder, check, FileForm::Kind::secret, {}};
     if (inspectors.private_key)

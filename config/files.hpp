@@ -31,8 +31,11 @@ struct Files {
     FileForm certificate() const { return {folder, check, FileForm::Kind::readable, inspectors.certificate}; }
     /// @param certificate  that the key must belong to; empty: any key will do
     FileForm private_key(const std::filesystem::path& certificate) const;
+    /// @param certificate  that the response must be about; empty: any will do
+    FileForm ocsp(const std::filesystem::path& certificate) const;
     FileForm authorities() const { return {folder, check, FileForm::Kind::readable, inspectors.authorities}; }
     FileForm cookie_key() const { return {folder, check, FileForm::Kind::secret, inspectors.cookie_key}; }
+    FileForm ticket_key() const { return {folder, check, FileForm::Kind::secret, inspectors.ticket_key}; }
     FileForm admin_token() const { return {folder, check, FileForm::Kind::secret, inspectors.admin_token}; }
     FileForm log() const { return {folder, check, FileForm::Kind::log, {}}; }
 };

@@ -46,8 +46,9 @@ Parsed<std::string> editable_header(std::string_view text, const std::array<std:
     if (!is_token(text)) return Refusal{"is not a header name; write letters, digits and \"-\""};
     const std::string name = folded(text);
     if (is_among(name, framing_names)) return Refusal{"frames messages and cannot be edited; remove it here"};
-    const bool session = name.starts_with("x-session-") || name.starts_with("x-forwarded-");
-    if (session || is_among(name, owned)) return Refusal{"is the gateway's own and cannot be edited; remove it here"};
+    const bool ours =
+        name.starts_with("x-session-") || name.starts_with("x-forwarded-") || name.starts_with("x-client-cert-");
+    if (ours || is_among(name, owned)) return Refusal{"is the gateway's own and cannot be edited; remove it here"};
     return std::string(text);
 }
 

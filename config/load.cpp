@@ -21,9 +21,10 @@ Config read_config(Reader root, const Files& files) {
     Config config;
     config.listen = read_listeners(root, files);
     root.read_list("trusted_proxies", config.trusted_proxies, network);
+    if (auto tickets = root.map("tls_tickets")) config.tls_tickets = read_tls_tickets(*tickets, files);
     config.session = read_session(root.map_or_empty("session"), files);
     if (auto upstreams = root.map("upstreams")) config.upstreams = read_upstreams(*upstreams, files);
-    config.routes = read_routes(root, config.upstreams);
+    config.routes = read_routes(root, config);
     if (auto admin = root.map("admin")) config.admin = read_admin(*admin, files);
     if (auto limits = root.map("limits")) config.limits = read_limits(*limits);
     if (auto log = root.map("log")) config.log = read_log(*log, files);

@@ -38,6 +38,11 @@ struct Inspectors {
     std::function<std::string(const std::filesystem::path& key, const std::filesystem::path& certificate)> private_key;
     Inspector authorities;
     Inspector cookie_key;
+    Inspector ticket_key;
+    /// An OCSP response. @param certificate  that it must be about; empty: it cannot be used
+    std::function<std::string(const std::filesystem::path& response, const std::filesystem::path& certificate)> ocsp;
+    /// What an operator should know of a response that can be used. @return the rest of a sentence; empty: nothing
+    Inspector ocsp_warning;
     Inspector admin_token;
 };
 

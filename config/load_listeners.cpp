@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "config/address.hpp"
 #include "config/sections.hpp"
@@ -7,19 +9,55 @@
 namespace rotagate::config {
 namespace {
 
-Certificate read_certificate(Reader yaml, const Files& files) {
+enum class Ask { none, optional, required };
+
+/// What is asked of clients: for one certificate, or of a listener for all of its certificates.
+/// @param above  of the listener, for what a certificate leaves out
+std::optional<ClientCertificates> read_clients(Reader& yaml, const std::optional<ClientCertificates>& above,
+                                               const Files& files) {
+    std::optional<ClientCertificates> clients = above;
+    if (std::filesystem::path ca; yaml.read("client_ca", ca, files.authorities())) {
+        clients = ClientCertificates{ca, true};
+    } else if (yaml.has("client_ca")) {
+        clients = ClientCertificates{};  // a mistake of its own
+    }
+    Ask ask = clients && !clients->required ? Ask::optional : Ask::required;
+    yaml.read("client_certificate", ask,
+              one_of<Ask>({{"none", Ask::none}, {"optional", Ask::optional}, {"required", Ask::required}}));
+    if (!yaml.has("client_certificate")) return clients;
+    if (ask == Ask::none) {
+        if (yaml.has("client_ca"))
+            yaml.error("client_ca", "verifies certificates that client_certificate: none asks nobody for; remove one");
+        return std::nullopt;
+    }
+    if (!clients) yaml.missing("client_ca", "client_ca: FILE.crt, with the authorities that sign them");
+    if (clients) clients->required = ask == Ask::required;
+    return clients;
+}
+
+void read_ocsp(Reader& yaml, Certificate& certificate, const std::filesystem::path& belongs_to, const Files& files) {
+    if (!yaml.read("ocsp", certificate.ocsp, files.ocsp(belongs_to))) return;
+    if (!files.check || !files.inspectors.ocsp_warning) return;
+    if (const std::string late = files.inspectors.ocsp_warning(certificate.ocsp); !late.empty())
+        yaml.warning("ocsp", in_quotes(certificate.ocsp.string()) + " " + late);
+}
+
+Certificate read_certificate(Reader yaml, const std::optional<ClientCertificates>& clients, const Files& files) {
     Certificate certificate;
     const bool good = yaml.require("cert", certificate.cert, files.certificate(), "cert: FILE.crt");
     const auto belongs_to = good ? certificate.cert : std::filesystem::path();
     yaml.require("key", certificate.key, files.private_key(belongs_to), "key: FILE.key");
+    read_ocsp(yaml, certificate, belongs_to, files);
+    certificate.clients = read_clients(yaml, clients, files);
     yaml.reject_unknown();
     return certificate;
 }
 
 ServerTls read_tls(Reader yaml, const Files& files) {
     ServerTls tls;
+    const auto clients = read_clients(yaml, std::nullopt, files);
     for (Reader& certificate : yaml.maps("certificates"))
-        tls.certificates.push_back(read_certificate(certificate, files));
+        tls.certificates.push_back(read_certificate(certificate, clients, files));
     if (!yaml.has("certificates") || tls.certificates.empty())
         yaml.missing("certificates", "certificates: with a line \"- { cert: FILE.crt, key: FILE.key }\"");
     yaml.read("min_version", tls.min_version,
@@ -48,6 +86,20 @@ Listener read_listener(Reader yaml, const Files& files) {
 }
 
 }  // namespace
+
+TlsTickets read_tls_tickets(Reader yaml, const Files& files) {
+    TlsTickets tickets;
+    yaml.read_list("key_files", tickets.key_files, files.ticket_key());
+    yaml.read("rotation", tickets.rotation, between(1s, 24h));
+    if (!tickets.key_files.empty() && yaml.has("rotation"))
+        yaml.error("rotation", "is for random keys; with key_files keys rotate when the files change: remove one");
+    std::set<std::filesystem::path> listed;
+    for (const auto& file : tickets.key_files)
+        if (!listed.insert(file).second)
+            yaml.error("key_files", in_quotes(file.string()) + " is listed twice; keep one");
+    yaml.reject_unknown();
+    return tickets;
+}
 
 std::vector<Listener> read_listeners(Reader& root, const Files& files) {
     std::vector<Listener> listeners;

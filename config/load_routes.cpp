@@ -92,17 +92,28 @@ void read_session_rules(Reader& yaml, Route& route) {
         "access", route.access,
         one_of<Access>({{"public", Access::open}, {"optional", Access::optional}, {"required", Access::required}}));
     yaml.read("sessions", route.session_control, one_of<bool>({{"control", true}, {"none", false}}));
+    yaml.read("user_from", route.user_from,
+              one_of<UserFrom>({{"session", UserFrom::session}, {"certificate", UserFrom::certificate}}));
     yaml.read("session_data", route.session_data);
     yaml.read("activity", route.activity);
     if (auto answer = yaml.map("on_unauthenticated")) route.on_unauthenticated = read_on_unauthenticated(*answer);
     if (route.access == Access::open && route.session_control)
         yaml.error("sessions", "a public route has no session to control; write access: optional");
+    if (route.access == Access::open && route.user_from == UserFrom::certificate)
+        yaml.error("user_from", "a public route has no user; write access: optional, or remove it");
     if (route.access == Access::open && route.session_data)
         yaml.error("session_data", "a public route has no session to send; write access: optional, or remove it");
     if (route.access == Access::open && yaml.has("activity"))
         yaml.warning("activity", "has no effect on a public route: its requests never renew a session");
     if (route.access != Access::required && yaml.has("on_unauthenticated"))
         yaml.warning("on_unauthenticated", "has no effect without access: required");
+}
+
+bool asks_for_certificates(const Config& config) {
+    const auto asks = [](const Certificate& certificate) { return certificate.clients.has_value(); };
+    return std::any_of(config.listen.begin(), config.listen.end(), [&](const Listener& listener) {
+        return listener.tls && std::any_of(listener.tls->certificates.begin(), listener.tls->certificates.end(), asks);
+    });
 }
 
 void read_upstream_name(Reader& yaml, Route& route, const Names& upstreams) {
@@ -132,16 +143,20 @@ Route read_route(Reader& yaml, const Names& upstreams) {
 
 }  // namespace
 
-std::vector<Route> read_routes(Reader& root, const std::vector<Upstream>& upstreams) {
+std::vector<Route> read_routes(Reader& root, const Config& config) {
     Names names;
-    for (const Upstream& upstream : upstreams) {
+    for (const Upstream& upstream : config.upstreams) {
         names.in_order.push_back(upstream.name);
         names.known.insert(upstream.name);
     }
     std::vector<Route> routes;
     std::vector<Reader> readers = root.maps("routes");
     routes.reserve(readers.size());
-    for (Reader& yaml : readers) routes.push_back(read_route(yaml, names));
+    for (Reader& yaml : readers) {
+        routes.push_back(read_route(yaml, names));
+        if (routes.back().user_from == UserFrom::certificate && !asks_for_certificates(config))
+            yaml.error("user_from", "no listener asks clients for certificates; write client_ca: FILE in its tls");
+    }
     check_order(routes, readers);
     if (!root.has("routes") || root.is_empty("routes"))
         root.warning("routes", "none: every request is answered with 404");

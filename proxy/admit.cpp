@@ -35,6 +35,7 @@ std::optional<SessionCookie> genuine_cookie(EventLoop& loop, Exchange& x) {
     if (x.cookies.sessions.empty()) return std::nullopt;
     Opened opened = open_cookies(loop, x);
     if (opened.ambiguous) {
+        x.ambiguous = true;
         note(loop, x, Kind::refused, Reason::ambiguous_cookie, nullptr);
         return std::nullopt;
     }
@@ -106,7 +107,9 @@ Task<> after_replay(EventLoop& loop, const Exchange& x, const session::SessionId
         note(loop, x, Kind::ended, Reason::replay, &id, "another session's cookie was replayed");
 }
 
-void accept(EventLoop& loop, Exchange& x, session::Session session) {
+}  // namespace
+
+void admit_session(EventLoop& loop, Exchange& x, session::Session session) {
     x.user = session.id.user();
     x.identity.user = header_encoded(x.user.id);
     x.identity.org = header_encoded(x.user.org);
@@ -116,9 +119,17 @@ void accept(EventLoop& loop, Exchange& x, session::Session session) {
     if (x.route->session_data) x.identity.data = x.session->data ? std::string_view(*x.session->data) : "{}";
 }
 
-}  // namespace
+std::optional<Answer> admit_nobody(Exchange& x) {
+    x.cookies = split_cookies(x.request.fields, x.site->config.session.cookie.name, x.arena);
+    return as_nobody(x);
+}
 
 Task<std::optional<Answer>> admit(EventLoop& loop, Exchange& x) {
+    if (x.route->user_from == config::UserFrom::certificate) return admit_by_certificate(loop, x);
+    return admit_by_cookie(loop, x);
+}
+
+Task<std::optional<Answer>> admit_by_cookie(EventLoop& loop, Exchange& x) {
     x.cookies = split_cookies(x.request.fields, x.site->config.session.cookie.name, x.arena);
     if (!x.session_route()) co_return std::nullopt;
     x.audience = audience(x);
@@ -138,7 +149,7 @@ Task<std::optional<Answer>> admit(EventLoop& loop, Exchange& x) {
         if (session.error() == SessionErrc::replayed) co_await after_replay(loop, x, cookie->id);
         co_return refused(loop, x, *cookie, session.error());
     }
-    accept(loop, x, std::move(*session));
+    admit_session(loop, x, std::move(*session));
     co_return std::nullopt;
 }
 

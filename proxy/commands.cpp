@@ -10,6 +10,7 @@
 #include <CLI/CLI.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <openssl/crypto.h>
 #include <unistd.h>
 
 #include "config/load.hpp"
@@ -17,6 +18,7 @@
 #include "proxy/admin_commands.hpp"
 #include "proxy/inspect.hpp"
 #include "proxy/server.hpp"
+#include "proxy/tls_tickets.hpp"
 #include "session/keys.hpp"
 
 namespace rotagate::proxy {
@@ -72,6 +74,13 @@ void write_new_file(const std::string& file, const std::string& text) {
     fail(error);
 }
 
+void ticket_keygen(const std::string& file) {
+    std::string bytes = tls::TicketKey::generate().file_bytes();
+    write_new_file(file, bytes);
+    OPENSSL_cleanse(bytes.data(), bytes.size());
+    std::cout << file << ": a new key for session tickets; name it in tls_tickets.key_files\n";
+}
+
 void keygen(const std::string& file) {
     const std::string text = session::CookieKey::generate().file_text();
     if (file.empty()) {
@@ -88,7 +97,7 @@ struct CommandLine {
     std::string config_file, key_file;
     AdminAccess access;
     SessionChoice choice;
-    bool json = false;
+    bool json = false, for_tickets = false;
     int exit_code = 0;
 
     CommandLine();
@@ -110,11 +119,12 @@ CommandLine::CommandLine() {
     command->add_option("--config", config_file, "the configuration")->required()->type_name("FILE");
     command->callback([this] { exit_code = check(config_file); });
 
-    command = app.add_subcommand("keygen", "make a key for sealing cookies");
-    command->add_option("--out", key_file, "a new file for it, mode 0600; without it the key is printed")
-        ->check(not_empty)
-        ->type_name("FILE");
-    command->callback([this] { keygen(key_file); });
+    command = app.add_subcommand("keygen", "make a key for sealing cookies, or TLS session tickets");
+    CLI::Option* const out =
+        command->add_option("--out", key_file, "a new file for it, mode 0600; without it the key is printed");
+    out->check(not_empty)->type_name("FILE");
+    command->add_flag("--ticket", for_tickets, "make a key for TLS session tickets: 80 bytes")->needs(out);
+    command->callback([this] { for_tickets ? ticket_keygen(key_file) : keygen(key_file); });
 
     add_sessions();
     add_users();

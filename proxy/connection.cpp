@@ -4,6 +4,7 @@
 
 #include <boost/system/errc.hpp>
 
+#include "proxy/client_certificate.hpp"
 #include "proxy/http1.hpp"
 #include "proxy/http2_connection.hpp"
 #include "proxy/pipeline.hpp"
@@ -17,6 +18,11 @@ using namespace std::chrono_literals;
 // that the answer is not lost to a reset (RFC 9112 section 9.6).
 constexpr auto linger_time = 5s;
 constexpr std::size_t linger_bytes = 16 * config::MiB;
+
+// For whoever writes http:// where https:// is spoken.
+constexpr std::string_view speaks_tls_only =
+    "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 46\r\n\r\n"
+    "This is an https address; http is not spoken.\n";
 
 error_code errc(boost::system::errc::errc_t code) { return boost::system::errc::make_error_code(code); }
 
@@ -47,9 +53,11 @@ Task<> Connection::run() {
         const error_code ec = co_await stream_->handshake();
         if (ec) {
             loop_.metrics.tls_handshakes_failed.add();
+            if (ec == errc(boost::system::errc::wrong_protocol_type)) stream_->send_unsealed(speaks_tls_only);
             co_return;
         }
         deadline_.disarm();
+        frontend_.peer.certificate = client_certificate(frontend_.ssl);
     }
     if (frontend_.ssl && tls::is_http2(frontend_.ssl)) {
         http2_ = std::make_shared<http2::Connection>(frontend_, stream_);

@@ -60,7 +60,8 @@ std::uint16_t EventLoop::listen(const config::Listener& settings, std::uint16_t 
     acceptor.bind(endpoint);
     acceptor.listen(4096);
     const std::uint16_t bound = acceptor.local_endpoint().port();
-    auto tls = settings.tls ? std::make_unique<tls::ServerContexts>(*settings.tls, settings.http2) : nullptr;
+    auto tls =
+        settings.tls ? std::make_shared<const tls::ServerContexts>(*settings.tls, settings.http2, shared.tls) : nullptr;
     listening_.push_back(std::make_unique<Listening>(Listening{&settings, std::move(tls), std::move(acceptor)}));
     return bound;
 }

@@ -14,7 +14,7 @@
 #include "proxy/deadlines.hpp"
 #include "proxy/metrics.hpp"
 #include "proxy/site.hpp"
-#include "proxy/tls.hpp"
+#include "proxy/tls_server.hpp"
 #include "session/cookie.hpp"
 #include "session/stores.hpp"
 
@@ -31,13 +31,14 @@ struct Shared {
     HealthTable health;
     AccessLog& access_log;
     SecurityLog& security_log;
+    tls::ServerState& tls;
     std::atomic<std::size_t> connections{0};
 };
 
 /// One address that a loop listens on.
 struct Listening {
     const config::Listener* settings;
-    std::unique_ptr<tls::ServerContexts> tls;  ///< null: plain
+    std::shared_ptr<const tls::ServerContexts> tls;  ///< null: plain
     Acceptor acceptor;
 };
 

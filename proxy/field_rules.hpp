@@ -24,6 +24,7 @@ inline bool is_ours(Known known) {
         case Known::x_user_id:
         case Known::x_user_org:
         case Known::x_session:
+        case Known::x_client_cert:
         case Known::forwarded:
         case Known::x_forwarded:
         case Known::x_request_id:

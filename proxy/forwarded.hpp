@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,11 +11,14 @@
 /// Who the client is behind trusted proxies, and how the app is told (RFC 7239, and X-Forwarded-* as is usual).
 namespace rotagate::proxy {
 
+struct ClientCertificate;
+
 /// The client as the connection sees it, before any X-Forwarded-For is believed.
 struct Peer {
     std::string address;   ///< IP address without port; "unix" for a unix socket
     bool trusted = false;  ///< in trusted_proxies: its forwarding headers count
     bool https = false;
+    std::shared_ptr<ClientCertificate> certificate{};  ///< null: it has shown none
 };
 
 /// Whether an address is in one of the networks. IPv4-mapped IPv6 addresses count as IPv4.

@@ -72,15 +72,11 @@ std::chrono::milliseconds Frontend::idle_limit() const {
     return loop.draining() ? drain_grace : loop.site->config.limits.idle_timeout;
 }
 
-/// Whether the certificate that the client was shown is for this host too: else the request was meant for another
-/// server (RFC 9110 section 7.4). A client without SNI, mostly one that connects to an address, has asked for none: it
-/// is served unless the host has a certificate of its own, which it would have been shown for its name.
+/// Whether a request for this host may come on this connection: most come for the host that the last was for.
 bool Frontend::serves(const std::string& host) {
-    if (!ssl || host == covered_host_) return true;
-    const std::string_view name = tls::server_name(ssl);
-    const bool meant_for_another = name.empty() ? listening.tls->has_another_for(ssl, host) : !same_name(name, host);
-    if (meant_for_another && !tls::covers(ssl, host)) return false;
-    covered_host_ = host;
+    if (!ssl || served_host_ == host) return true;
+    if (!tls->serves(ssl, host)) return false;
+    served_host_ = host;
     return true;
 }
 

@@ -13,7 +13,7 @@ namespace rotagate::proxy {
 class Frontend {
 public:
     Frontend(EventLoop& its_loop, const Listening& its_listening, Peer its_peer)
-        : loop(its_loop), listening(its_listening), peer(std::move(its_peer)) {}
+        : loop(its_loop), listening(its_listening), tls(its_listening.tls), peer(std::move(its_peer)) {}
 
     /// Gives a request whose head was read its id and origin.
     /// @param error  what speaks against its head
@@ -28,13 +28,14 @@ public:
 
     EventLoop& loop;
     const Listening& listening;
+    const std::shared_ptr<const tls::ServerContexts> tls;  ///< that the connection was accepted with; null: plain
     Peer peer;
     const SSL* ssl = nullptr;  ///< null: plain
 
 private:
     bool serves(const std::string& host);
 
-    std::string covered_host_;  ///< the last host that the certificate was found to cover
+    std::optional<std::string> served_host_;  ///< the last host that may be asked for on this connection
 };
 
 /// While draining: how long a client that did not know yet may take to send one more request.

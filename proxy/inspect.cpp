@@ -6,6 +6,8 @@
 
 #include "proxy/admin_gate.hpp"
 #include "proxy/tls.hpp"
+#include "proxy/tls_ocsp.hpp"
+#include "proxy/tls_tickets.hpp"
 #include "session/keys.hpp"
 
 namespace rotagate::proxy {
@@ -40,6 +42,30 @@ std::string cookie_key(const path& file) {
     return "holds no cookie key; make one by rotagate keygen --out FILE";
 }
 
+std::string ticket_key(const path& file) {
+    if (tls::TicketKey::read(file)) return {};
+    return "does not hold the 80 random bytes of a ticket key; make one by rotagate keygen --ticket --out FILE";
+}
+
+std::string ocsp(const path& file, const path& certificate) {
+    try {
+        tls::OcspResponse::read(file, certificate.empty() ? nullptr : tls::read_certificate(certificate).get());
+        return {};
+    } catch (const std::runtime_error& error) {
+        return fmt::format("{}; write what the CA's responder says of the certificate, in DER form", error.what());
+    }
+}
+
+std::string ocsp_warning(const path& file) {
+    try {
+        const auto response = tls::OcspResponse::read(file, nullptr);
+        if (!response.valid_at(std::time(nullptr))) return "is not valid at this time: nothing is stapled";
+        return response.good ? "" : "says that the certificate is revoked, or not known to its issuer";
+    } catch (const std::runtime_error&) {
+        return {};
+    }
+}
+
 std::string admin_token(const path& file) {
     try {
         read_admin_token(file);
@@ -56,6 +82,9 @@ config::Inspectors file_inspectors() {
             .private_key = private_key,
             .authorities = authorities,
             .cookie_key = cookie_key,
+            .ticket_key = ticket_key,
+            .ocsp = ocsp,
+            .ocsp_warning = ocsp_warning,
             .admin_token = admin_token};
 }
 

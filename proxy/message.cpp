@@ -64,6 +64,9 @@ constexpr Name names[] = {
     {"cf-connecting-ip", Known::x_real_ip, misspelt},
     {"x-original-forwarded-for", Known::x_real_ip, misspelt},
     {"x-original-host", Known::x_real_ip, misspelt},
+    // What they tell about the client's certificate (RFC 9440): likewise.
+    {"client-cert", Known::x_real_ip, misspelt},
+    {"client-cert-chain", Known::x_real_ip, misspelt},
     // What makes an app serve another path, another user or through another proxy than was decided here.
     {"proxy", Known::never_forwarded, alike},
     {"x-original-url", Known::never_forwarded, alike},
@@ -81,6 +84,7 @@ constexpr Name names[] = {
 
 constexpr std::size_t longest_name = 40;
 constexpr std::string_view session_prefix = "x-session-", forwarded_prefix = "x-forwarded-";
+constexpr std::string_view certificate_prefix = "x-client-cert-";
 constexpr std::string_view cdn_suffix = "-cdn-cache-control";
 
 constexpr std::uint8_t hash(const char* text, std::size_t size) {
@@ -127,6 +131,7 @@ Known classify_long(std::string_view name) {
     fold(name.substr(0, longest_name), buffer);
     const std::string_view folded(buffer, longest_name);
     if (folded.starts_with(session_prefix) || folded.starts_with(forwarded_prefix)) return Known::misspelt;
+    if (folded.starts_with(certificate_prefix)) return Known::misspelt;
     return same_name(name.substr(name.size() - cdn_suffix.size()), cdn_suffix) ? Known::shared_cache : Known::other;
 }
 
@@ -141,6 +146,7 @@ Known classify(std::string_view name) {
     if (folded[0] == 'x') {
         if (folded.starts_with(session_prefix)) return exact ? Known::x_session : Known::misspelt;
         if (folded.starts_with(forwarded_prefix)) return exact ? Known::x_forwarded : Known::misspelt;
+        if (folded.starts_with(certificate_prefix)) return exact ? Known::x_client_cert : Known::misspelt;
     }
     for (std::uint8_t slot = hash(buffer, name.size()); slots[slot] != 0; ++slot) {
         const Name& entry = names[slots[slot] - 1];

@@ -48,7 +48,8 @@ enum class Known : std::uint8_t {
     clear_site_data,
     x_user_id,
     x_user_org,
-    x_session,  // ours; x_session is every x-session-*
+    x_session,      // ours; x_session is every x-session-*
+    x_client_cert,  // every x-client-cert-*
     forwarded,
     x_forwarded,
     x_request_id,

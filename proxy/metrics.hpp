@@ -58,8 +58,9 @@ enum class Reason : std::uint8_t {
     ambiguous_cookie,
     store_unavailable,
     invalid_login,
+    certificate_mismatch,
 };
-inline constexpr std::size_t reason_count = 18;
+inline constexpr std::size_t reason_count = 19;
 std::string_view reason_name(Reason reason);
 
 /// The counters of one event loop (the admin thread has its own, for revocations and expiries).

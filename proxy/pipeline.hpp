@@ -15,6 +15,13 @@ Task<> answer_and_record(EventLoop& loop, Exchange& x, Answer answer);
 std::optional<Answer> route(Exchange& x);
 /// Opens the session cookie and presents it to the store. Answers: 401 or a redirect, 503.
 Task<std::optional<Answer>> admit(EventLoop& loop, Exchange& x);
+/// The same by the session cookie alone, and by the client's certificate, which a route may ask for. Answers of the
+/// latter: 403 too.
+Task<std::optional<Answer>> admit_by_cookie(EventLoop& loop, Exchange& x);
+Task<std::optional<Answer>> admit_by_certificate(EventLoop& loop, Exchange& x);
+/// The request is that of a session's user, or nobody's. Answers: 401 or a redirect, where the route requires a user.
+void admit_session(EventLoop& loop, Exchange& x, session::Session session);
+std::optional<Answer> admit_nobody(Exchange& x);
 /// Sends the request to the app and relays its answer. Answers: 4xx for a bad body, 502, 503, 504.
 Task<std::optional<Answer>> forward(EventLoop& loop, Exchange& x);
 
@@ -31,6 +38,8 @@ Task<> respond_with(EventLoop& loop, Exchange& x, const Answer& answer);
 
 /// Obeys X-Session-*: logins, logouts, data. Answers: 502, 503.
 Task<std::optional<Answer>> obey_session_command(EventLoop& loop, Exchange& x, const ResponseHead& head);
+/// Starts a session, which becomes that of the request. Errors: the store's. @param detail  for the security log
+Task<error_code> start_session(EventLoop& loop, Exchange& x, session::NewSession request, std::string_view detail);
 /// Mints the session's next cookie into x.set_cookie, if there is a session and it has not ended meanwhile; drops a
 /// deletion that was decided on too long ago.
 /// @return false: that takes mint_with_store()

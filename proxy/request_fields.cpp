@@ -1,5 +1,6 @@
 #include <charconv>
 
+#include "proxy/client_certificate.hpp"
 #include "proxy/field_rules.hpp"
 #include "proxy/headers.hpp"
 
@@ -76,6 +77,8 @@ void app_request_fields(const RequestHead& head, const RequestRules& rules, Aren
     add_framing(head, arena, out);
     add_forwarding_fields(head, rules.peer, rules.origin, arena, out);
     out.push_back({"X-Request-Id", rules.request_id, Known::x_request_id});
+    if (rules.peer.certificate)
+        out.push_back({"X-Client-Cert-Subject", rules.peer.certificate->subject, Known::x_client_cert});
     add_identity(rules, out);
 }
 

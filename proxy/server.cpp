@@ -64,7 +64,9 @@ struct Server::Impl {
     SecurityLog security_log{config.log};
     Metrics metrics;
     LoopMetrics& control_metrics = metrics.add_loop();
-    Shared shared{config, read_keys(config.session.cookie), make_health(config.upstreams), access_log, security_log};
+    tls::ServerState tls{config.tls_tickets};
+    Shared shared{config, read_keys(config.session.cookie), make_health(config.upstreams), access_log, security_log,
+                  tls};
 
     // The main thread's own loop: signals, admin address, health checks, housekeeping.
     asio::io_context control{1};
@@ -168,6 +170,7 @@ void Server::Impl::housekeeping() {
     deadlines.tick(std::chrono::steady_clock::now());
     if (++ticks % (std::chrono::seconds(1) / Deadlines::tick_length) == 0) {
         stores->sweep();
+        tls.look_after();
         access_log.flush();
     }
     ticker.expires_after(Deadlines::tick_length);

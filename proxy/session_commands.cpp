@@ -23,18 +23,8 @@ Task<std::optional<Answer>> log_in(EventLoop& loop, Exchange& x, const SessionCo
     if (command.data) request.data = std::string(*command.data);
     // Late requests with the cookie of a session that has ended must not have the new cookie deleted either.
     request.replaces = x.session ? x.session->id : x.ended;
-    Pending<session::Started> starting;
-    loop.store.start(request, starting.completion());
-    if (!starting.ready()) co_await starting.wait();
-    auto& started = starting.result();
-    if (!started) co_return failure(loop, x, started.error());
-    if (started->replaced) note(loop, x, Kind::ended, Reason::replaced, &*request.replaces);
-    for (const session::SessionId& id : started->displaced)
-        note(loop, x, Kind::ended, Reason::displaced, &id, "session.max_sessions_per_user was reached");
-    x.session = std::move(started->session);
-    x.user = std::move(request.user);
-    x.admitted = std::chrono::steady_clock::now();
-    note(loop, x, Kind::started, Reason::login, &x.session->id);
+    const error_code failed = co_await start_session(loop, x, std::move(request), std::string_view());
+    if (failed) co_return failure(loop, x, failed);
     co_return std::nullopt;
 }
 
@@ -84,6 +74,22 @@ Task<std::optional<Answer>> keep_data(EventLoop& loop, Exchange& x, std::string_
 }
 
 }  // namespace
+
+Task<error_code> start_session(EventLoop& loop, Exchange& x, session::NewSession request, std::string_view detail) {
+    Pending<session::Started> starting;
+    loop.store.start(request, starting.completion());
+    if (!starting.ready()) co_await starting.wait();
+    auto& started = starting.result();
+    if (!started) co_return started.error();
+    if (started->replaced) note(loop, x, Kind::ended, Reason::replaced, &*request.replaces);
+    for (const session::SessionId& id : started->displaced)
+        note(loop, x, Kind::ended, Reason::displaced, &id, "session.max_sessions_per_user was reached");
+    x.session = std::move(started->session);
+    x.user = std::move(request.user);
+    x.admitted = std::chrono::steady_clock::now();
+    note(loop, x, Kind::started, Reason::login, &x.session->id, detail);
+    co_return error_code();
+}
 
 Task<std::optional<Answer>> obey_session_command(EventLoop& loop, Exchange& x, const ResponseHead& head) {
     const auto command = session_command(head);

@@ -38,7 +38,10 @@ public:
     Stream(asio::io_context& loop, Socket socket, tls::Ssl ssl, std::size_t buffer_size);
     ~Stream();
 
+    /// Errors: wrong_protocol_type (the peer speaks HTTP without TLS); what abort() said; the system's; OpenSSL's.
     Task<error_code> handshake();
+    /// Sends plain text on a stream whose handshake has failed, as far as the socket takes it.
+    void send_unsealed(std::string_view text) { send_plain({text}); }
 
     /// What has arrived and was not consumed. The bytes may be changed in place.
     std::string_view input() const { return {input_.data() + begin_, end_ - begin_}; }

@@ -1,5 +1,6 @@
 // The half of a stream that only TLS has: OpenSSL between what the socket gives and takes, and plain bytes.
 #include <boost/asio/ssl/error.hpp>
+#include <boost/system/errc.hpp>
 #include <openssl/err.h>
 
 #include "proxy/stream.hpp"
@@ -26,8 +27,11 @@ Task<error_code> Stream::handshake() {
         }
         if (result == 1) co_return error_code();
         if (error != SSL_ERROR_WANT_READ) {
-            const auto code = static_cast<int>(ERR_get_error());
-            co_return read_error_ = error_code(code, asio::error::get_ssl_category());
+            const unsigned long code = ERR_get_error();
+            if (ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST) {
+                co_return read_error_ = make_error_code(boost::system::errc::wrong_protocol_type);
+            }
+            co_return read_error_ = error_code(static_cast<int>(code), asio::error::get_ssl_category());
         }
         if (!reading_) start_read();
         co_await arrived_.wait();

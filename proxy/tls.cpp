@@ -1,13 +1,10 @@
 #include "proxy/tls.hpp"
 
-#include <algorithm>
-#include <array>
-#include <mutex>
 #include <stdexcept>
+#include <system_error>
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
 namespace rotagate::proxy::tls {
@@ -44,35 +41,6 @@ BIO_METHOD* memory_method() {
     return method;
 }
 
-// What is offered, the first first. A client that speaks none of it is told so rather than misunderstood.
-constexpr std::string_view protocols = "\x02h2\x08http/1.1\x08http/1.0";
-constexpr std::string_view http1_protocols = protocols.substr(3);
-
-int choose_protocol(SSL*, const unsigned char** out, unsigned char* out_length, const unsigned char* in,
-                    unsigned in_length, void* offered) {
-    const auto& ours = *static_cast<const std::string_view*>(offered);
-    unsigned char* chosen = nullptr;
-    if (SSL_select_next_proto(&chosen, out_length, reinterpret_cast<const unsigned char*>(ours.data()),
-                              static_cast<unsigned>(ours.size()), in, in_length) != OPENSSL_NPN_NEGOTIATED)
-        return SSL_TLSEXT_ERR_ALERT_FATAL;
-    *out = chosen;
-    return SSL_TLSEXT_ERR_OK;
-}
-
-// One set for the process, so that a ticket from one event loop is good on the next.
-std::array<unsigned char, 80>& ticket_keys() {
-    static std::array<unsigned char, 80> keys = [] {
-        std::array<unsigned char, 80> fresh{};
-        if (RAND_bytes(fresh.data(), fresh.size()) != 1) throw std::runtime_error("no random bytes: " + last_error());
-        return fresh;
-    }();
-    return keys;
-}
-
-[[noreturn]] void fail(const std::filesystem::path& file, std::string_view what) {
-    throw std::runtime_error(file.string() + ": " + std::string(what) + ": " + last_error());
-}
-
 void harden(SSL_CTX* context, int min_version) {
     SSL_CTX_set_min_proto_version(context, min_version);
     SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
@@ -84,6 +52,20 @@ void harden(SSL_CTX* context, int min_version) {
     // Forward secrecy and authenticated encryption only; TLS 1.3 has nothing else.
     if (SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
         throw std::runtime_error("TLS ciphers: " + last_error());
+}
+
+}  // namespace
+
+void attach(SSL* ssl, MemoryBio& memory) {
+    BIO* bio = BIO_new(memory_method());
+    if (!bio) throw std::bad_alloc();
+    BIO_set_data(bio, &memory);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(ssl, bio, bio);
+}
+
+void fail(const std::filesystem::path& file, std::string_view what) {
+    throw std::runtime_error(file.string() + ": " + std::string(what) + ": " + last_error());
 }
 
 Context hardened(const SSL_METHOD* method, int min_version) {
@@ -101,97 +83,12 @@ bool use_key(SSL_CTX* context, const std::filesystem::path& file) {
     return SSL_CTX_use_PrivateKey_file(context, file.c_str(), SSL_FILETYPE_PEM) == 1;
 }
 
-Context server_context(const config::Certificate& files, config::TlsVersion min_version, std::size_t index,
-                       bool http2) {
-    Context context =
-        hardened(TLS_server_method(), min_version == config::TlsVersion::tls1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
-    if (!use_certificate(context.get(), files.cert)) fail(files.cert, "cannot use this certificate");
-    if (!use_key(context.get(), files.key)) fail(files.key, "cannot use this private key");
-    if (SSL_CTX_check_private_key(context.get()) != 1)
-        fail(files.key, "this key is not that of " + files.cert.string());
-    SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);  // tickets carry the state
-    SSL_CTX_set_tlsext_ticket_keys(context.get(), ticket_keys().data(), static_cast<long>(ticket_keys().size()));
-    // A session of one certificate is not resumed under another.
-    const std::string id = "certificate " + std::to_string(index);
-    SSL_CTX_set_session_id_context(context.get(), reinterpret_cast<const unsigned char*>(id.data()),
-                                   static_cast<unsigned>(id.size()));
-    SSL_CTX_set_alpn_select_cb(context.get(), choose_protocol,
-                               const_cast<std::string_view*>(http2 ? &protocols : &http1_protocols));
-    return context;
-}
-
-std::string lower(std::string_view text) {
-    std::string out(text);
-    std::ranges::transform(out, out.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-    return out;
-}
-
-std::vector<std::string> certificate_names(X509* certificate) {
-    std::vector<std::string> names;
-    auto* alternatives =
-        static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
-    for (int i = 0; i < sk_GENERAL_NAME_num(alternatives); ++i) {
-        const GENERAL_NAME* name = sk_GENERAL_NAME_value(alternatives, i);
-        if (name->type != GEN_DNS) continue;
-        names.push_back(lower({reinterpret_cast<const char*>(ASN1_STRING_get0_data(name->d.dNSName)),
-                               static_cast<std::size_t>(ASN1_STRING_length(name->d.dNSName))}));
-    }
-    GENERAL_NAMES_free(alternatives);
-    return names;
-}
-
-}  // namespace
-
-void attach(SSL* ssl, MemoryBio& memory) {
-    BIO* bio = BIO_new(memory_method());
-    if (!bio) throw std::bad_alloc();
-    BIO_set_data(bio, &memory);
-    BIO_set_init(bio, 1);
-    SSL_set_bio(ssl, bio, bio);
-}
-
-ServerContexts::ServerContexts(const config::ServerTls& settings, bool http2) {
-    for (const config::Certificate& files : settings.certificates) {
-        contexts_.push_back(server_context(files, settings.min_version, contexts_.size(), http2));
-        SSL_CTX* context = contexts_.back().get();
-        for (const std::string& name : certificate_names(SSL_CTX_get0_certificate(context))) {
-            if (name.starts_with("*.")) {
-                wildcard_.emplace(name.substr(2), context);
-            } else {
-                exact_.emplace(name, context);
-            }
-        }
-    }
-    SSL_CTX_set_tlsext_servername_callback(contexts_.front().get(), &ServerContexts::choose);
-    SSL_CTX_set_tlsext_servername_arg(contexts_.front().get(), this);
-}
-
-int ServerContexts::choose(SSL* ssl, int*, void* self) {
-    const auto& contexts = *static_cast<const ServerContexts*>(self);
-    const std::string name = lower(server_name(ssl));
-    if (name.empty()) return SSL_TLSEXT_ERR_NOACK;
-    if (SSL_CTX* chosen = contexts.find(name)) SSL_set_SSL_CTX(ssl, chosen);
-    return SSL_TLSEXT_ERR_OK;
-}
-
-SSL_CTX* ServerContexts::find(std::string_view name) const {
-    if (const auto exact = exact_.find(name); exact != exact_.end()) return exact->second;
-    const auto dot = std::min(name.find('.'), name.size() - 1);
-    const auto wildcard = wildcard_.find(name.substr(dot + 1));
-    return wildcard == wildcard_.end() ? nullptr : wildcard->second;
-}
-
-bool ServerContexts::has_another_for(const SSL* ssl, std::string_view host) const {
-    const SSL_CTX* const wanted = host.empty() ? nullptr : find(host);
-    return wanted && wanted != SSL_get_SSL_CTX(ssl);
-}
-
-Ssl ServerContexts::accept() const {
-    Ssl ssl{SSL_new(contexts_.front().get())};
-    if (!ssl) throw std::bad_alloc();
-    SSL_set_accept_state(ssl.get());
-    return ssl;
+std::unique_ptr<X509, Free> read_certificate(const std::filesystem::path& file) {
+    const Context context = hardened(TLS_server_method(), TLS1_2_VERSION);
+    if (!use_certificate(context.get(), file)) return ERR_clear_error(), nullptr;
+    X509* const certificate = SSL_CTX_get0_certificate(context.get());
+    X509_up_ref(certificate);
+    return std::unique_ptr<X509, Free>(certificate);
 }
 
 Context upstream_context(const config::UpstreamTls& settings) {
@@ -240,11 +137,6 @@ bool belongs_to(const std::filesystem::path& key, const std::filesystem::path& c
                       SSL_CTX_check_private_key(context.get()) == 1;
     ERR_clear_error();
     return fits;
-}
-
-bool covers(const SSL* ssl, const std::string& host) {
-    X509* certificate = SSL_get_certificate(ssl);
-    return certificate && X509_check_host(certificate, host.data(), host.size(), 0, nullptr) == 1;
 }
 
 bool is_http2(const SSL* ssl) {

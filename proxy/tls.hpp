@@ -1,10 +1,9 @@
 #pragma once
 
-#include <map>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include <openssl/ssl.h>
 
@@ -16,6 +15,7 @@ namespace rotagate::proxy::tls {
 struct Free {
     void operator()(SSL* p) const { SSL_free(p); }
     void operator()(SSL_CTX* p) const { SSL_CTX_free(p); }
+    void operator()(X509* p) const { X509_free(p); }
 };
 using Ssl = std::unique_ptr<SSL, Free>;
 using Context = std::unique_ptr<SSL_CTX, Free>;
@@ -28,29 +28,19 @@ struct MemoryBio {
 /// Makes an SSL object read from and write to these.
 void attach(SSL* ssl, MemoryBio& bio);
 
-/// The contexts of one listener on one event loop: a certificate each, chosen by SNI.
-/// Throws std::runtime_error with OpenSSL's reason and the file where a certificate cannot be used.
-class ServerContexts {
-public:
-    /// @param http2  whether it is offered
-    ServerContexts(const config::ServerTls& settings, bool http2);
-    ServerContexts(const ServerContexts&) = delete;
-    /// An SSL object in the server's role.
-    Ssl accept() const;
-    /// Whether a certificate for this host would be found by SNI, and it is not the one that the connection was
-    /// answered with.
-    bool has_another_for(const SSL* ssl, std::string_view host) const;
+/// A context with what holds in both roles. @param min_version  such as TLS1_2_VERSION
+Context hardened(const SSL_METHOD* method, int min_version);
+/// Throws std::runtime_error with OpenSSL's reason. @param what  is wrong with the file
+[[noreturn]] void fail(const std::filesystem::path& file, std::string_view what);
 
-private:
-    static int choose(SSL* ssl, int* alert, void* self);
-    /// The context for a name; null: the default will do.
-    SSL_CTX* find(std::string_view name) const;
+/// Whether a file in PEM form could be taken: a certificate with its chain, a private key.
+bool use_certificate(SSL_CTX* context, const std::filesystem::path& file);
+bool use_key(SSL_CTX* context, const std::filesystem::path& file);
+/// The first certificate of a file that can be used; null: it cannot.
+std::unique_ptr<X509, Free> read_certificate(const std::filesystem::path& file);
 
-    std::vector<Context> contexts_;
-    std::map<std::string, SSL_CTX*, std::less<>> exact_, wildcard_;  // wildcard_ by what follows "*."
-};
-
-/// A context towards an upstream: its servers are verified. Throws as ServerContexts does.
+/// A context towards an upstream: its servers are verified. Throws std::runtime_error with OpenSSL's reason and the
+/// file where the authorities cannot be used.
 Context upstream_context(const config::UpstreamTls& settings);
 /// An SSL object in the client's role. @param name  host name or IP address that the certificate must be for
 Ssl connect(SSL_CTX* context, const std::string& name);
@@ -62,8 +52,6 @@ std::string authorities_error(const std::filesystem::path& file);
 /// Whether a key is that of a certificate. @param certificate  can be used, and so can the key
 bool belongs_to(const std::filesystem::path& key, const std::filesystem::path& certificate);
 
-/// Whether the certificate that a connection was answered with is for this host as well.
-bool covers(const SSL* ssl, const std::string& host);
 /// The name that the client asked for by SNI; empty: none.
 std::string_view server_name(const SSL* ssl);
 /// Whether a client and we have agreed on HTTP/2.

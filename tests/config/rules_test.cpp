@@ -173,6 +173,52 @@ SCENARIO("upstreams must have a name and servers", "[config][rules]") {
     for (const auto& [yaml, message] : mistakes) CHECK(errors(listen + yaml) == Lines{"rotagate.yaml:" + message});
 }
 
+SCENARIO("who clients are is asked for a listener, or for one of its certificates", "[config][rules]") {
+    const auto clients = [](const std::string& tls, const std::string& certificate) {
+        const Loaded loaded = load("listen: [{ address: 127.0.0.1:8443, tls: { " + tls +
+                                   "certificates: [{ cert: c, key: k" + certificate + " }] } }]\n");
+        REQUIRE(texts(loaded.errors).empty());
+        const auto& read = loaded.config.listen.at(0).tls.value().certificates.at(0).clients;
+        return read ? read->ca.string() + (read->required ? " required" : " optional") : "none";
+    };
+    CHECK(clients("", "") == "none");
+    CHECK(clients("client_ca: a, ", "") == "a required");
+    CHECK(clients("client_ca: a, client_certificate: optional, ", "") == "a optional");
+    CHECK(clients("client_ca: a, client_certificate: optional, ", ", client_certificate: required") == "a required");
+    CHECK(clients("client_ca: a, ", ", client_certificate: none") == "none");
+    CHECK(clients("client_ca: a, client_certificate: optional, ", ", client_ca: b") == "b required");
+    CHECK(clients("", ", client_ca: b, client_certificate: optional") == "b optional");
+    CHECK(clients("client_certificate: none, ", "") == "none");
+}
+
+SCENARIO("TLS settings that cannot work are refused", "[config][rules]") {
+    const auto mistake = [](const std::string& tls) {
+        return errors("listen: [{ address: 127.0.0.1:8443, tls: { certificates: [{ cert: c, key: k }],\n" + tls +
+                      " } }]\n");
+    };
+    for (const std::string version : {"1.0", "1.1", "1", "SSLv3"})
+        CHECK(mistake("min_version: \"" + version + "\"") ==
+              Lines{"rotagate.yaml:2:14: listen[0].tls.min_version: '" + version + "' is not one of 1.2 or 1.3"});
+    CHECK(
+        mistake("client_certificate: optional") ==
+        Lines{
+            "rotagate.yaml:1:42: listen[0].tls.client_ca: is missing; write client_ca: FILE.crt, with the authorities "
+            "that sign them"});
+    CHECK(mistake("client_certificate: none, client_ca: a") ==
+          Lines{"rotagate.yaml:2:38: listen[0].tls.client_ca: verifies certificates that client_certificate: none asks "
+                "nobody for; remove one"});
+    const Mistake mistakes[] = {
+        {"tls_tickets: { rotation: 25h }\n", "5:26: tls_tickets.rotation: '25h' is too long; write 1s to 1d"},
+        {"tls_tickets: { key_files: [a], rotation: 1h }\n",
+         "5:42: tls_tickets.rotation: is for random keys; with key_files keys rotate when the files change: remove "
+         "one"},
+        {"tls_tickets: { key_files: [a, b, a] }\n", "5:27: tls_tickets.key_files: 'a' is listed twice; keep one"},
+        {"routes: [{ match: { path: / }, upstream: shop, user_from: certificate }]\n",
+         "5:59: routes[0].user_from: no listener asks clients for certificates; write client_ca: FILE in its tls"},
+    };
+    check_mistakes(mistakes);
+}
+
 SCENARIO("an admin address that others can reach needs a token", "[config][rules]") {
     const Mistake mistakes[] = {
         {"admin:\n", "5:1: admin.address: is missing; write address: 127.0.0.1:9901"},

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "proxy/client_certificate.hpp"
 #include "proxy/http1.hpp"
 
 using namespace rotagate;
@@ -70,6 +71,11 @@ SCENARIO("a client can neither send nor remove nor misspell what the gateway tel
                                     "X-Session-Data: {}",
                                     "x_session_user: a",
                                     "X-Session-Anything: a",
+                                    "X-Client-Cert-Subject: CN=root",
+                                    "x_client_cert_subject: CN=root",
+                                    "X-Client-Cert-Anything: a",
+                                    "Client-Cert: :AAAA:",
+                                    "Client_Cert_Chain: a",
                                     "X-Forwarded-For: 1.1.1.1",
                                     "X_Forwarded_For: 1.1.1.1",
                                     "X-Forwarded-Host: evil",
@@ -115,6 +121,17 @@ SCENARIO("the app learns who the user is, once", "[headers]") {
                       "X-User-Id: alice\r\nX-User-Org: acme\r\nX-Session-Data: {\"cart\":3}\r\n\r\n");
     x.identity = Identity{"bob", "", std::nullopt};
     CHECK(x.to_app("") == "GET / HTTP/1.1\r\nHost: Example.org\r\n" + ours + "X-User-Id: bob\r\n\r\n");
+}
+
+SCENARIO("the app learns what certificate the client has shown", "[headers]") {
+    Exchange x;
+    x.peer.certificate = std::make_shared<ClientCertificate>(
+        ClientCertificate{.subject = "CN=alice,O=Acme", .user = "alice", .session = {}});
+    x.identity = Identity{"alice", "", std::nullopt};
+    CHECK(x.to_app("Connection: X-Client-Cert-Subject\r\nX-Client-Cert-Subject: CN=root\r\n") ==
+          "GET / HTTP/1.1\r\nHost: Example.org\r\n" + ours +
+              "X-Client-Cert-Subject: CN=alice,O=Acme\r\nX-User-Id: alice\r\n\r\n");
+    CHECK(x.to_client("X-Client-Cert-Subject: CN=alice\r\nX: 1\r\n") == "X: 1\nCache-Control: private, no-store\n");
 }
 
 SCENARIO("user ids are encoded outside printable ASCII", "[headers]") {

@@ -19,17 +19,26 @@ def connect(address: tuple[str, int], patience: float = PATIENCE, receive_buffer
     return sock
 
 
+def tls_context(trust, server_name: str | None, certificate=None) -> ssl.SSLContext:
+    """@param certificate  that the client shows when it is asked for one; none: none"""
+    context = ssl.create_default_context(cafile=str(trust))
+    context.check_hostname = server_name is not None
+    if certificate:
+        context.load_cert_chain(certificate.cert, certificate.key)
+    return context
+
+
 class RawClient:
     """One connection. Every read fails with TimeoutError after `patience` seconds without a byte."""
 
     def __init__(self, address: tuple[str, int], trust=None, server_name: str | None = "example.test",
-                 patience: float = PATIENCE, receive_buffer: int = 0):
-        """@param trust  the authorities' file; none: plain HTTP. @param server_name  for SNI; none: without SNI."""
+                 patience: float = PATIENCE, receive_buffer: int = 0, certificate=None):
+        """@param trust  the authorities' file; none: plain HTTP. @param server_name  for SNI; none: without SNI.
+        @param certificate  the client's own"""
         self.sock = connect(address, patience, receive_buffer)
         self.host = server_name or "example.test"
         if trust:
-            context = ssl.create_default_context(cafile=str(trust))
-            context.check_hostname = server_name is not None
+            context = tls_context(trust, server_name, certificate)
             context.set_alpn_protocols(["http/1.1"])
             self.sock = context.wrap_socket(self.sock, server_hostname=server_name)
         self.reader = http1.Reader(self.sock)

@@ -19,7 +19,7 @@ from hyperframe.frame import ContinuationFrame, DataFrame, Frame, GoAwayFrame, H
 from hyperframe.frame import SettingsFrame
 
 from harness import http1
-from harness.client import connect
+from harness.client import connect, tls_context
 from harness.deadlines import PATIENCE
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -106,9 +106,8 @@ class Wire:
     """A TLS connection on which both agreed to speak h2: sends bytes, gives whole frames."""
 
     def __init__(self, address: tuple[str, int], trust, server_name: str | None = "example.test",
-                 patience: float = PATIENCE, receive_buffer: int = 0):
-        context = ssl.create_default_context(cafile=str(trust))
-        context.check_hostname = server_name is not None
+                 patience: float = PATIENCE, receive_buffer: int = 0, certificate=None):
+        context = tls_context(trust, server_name, certificate)
         context.set_alpn_protocols(["h2"])
         self.sock = context.wrap_socket(connect(address, patience, receive_buffer), server_hostname=server_name)
         chosen = self.sock.selected_alpn_protocol()

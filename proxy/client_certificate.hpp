@@ -1,0 +1,23 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <openssl/ssl.h>
+
+#include "session/session.hpp"
+
+namespace rotagate::proxy {
+
+/// Who a client is by the certificate that it has shown, which was verified. It belongs to the connection.
+struct ClientCertificate {
+    std::string subject;  ///< one line by RFC 2253, the most specific part first; percent-encoded as user ids are
+    std::string user;     ///< its common name, where there is exactly one and it can be a user id; else empty
+    std::optional<session::SessionId> session;  ///< that was started for it on this connection
+};
+
+/// That of a connection after its handshake; null: the client has shown none.
+std::shared_ptr<ClientCertificate> client_certificate(const SSL* ssl);
+
+}  // namespace rotagate::proxy
