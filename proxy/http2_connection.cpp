@@ -8,12 +8,16 @@
 namespace rotagate::proxy::http2 {
 namespace {
 
-// A page that is left may reset all its streams twice over, and go on. Time forgives, not requests that go well: those
-// can be had for nothing.
-constexpr int most_strikes = 200;
-constexpr std::chrono::milliseconds one_forgiven_after{50};
-// Frames that ask for work and bring nothing, since the last that brought something.
+// A page that is left may reset all its streams some times over, and go on. Time forgives, not requests that go well:
+// those can be had for nothing.
+constexpr int most_strikes = 800;
+constexpr std::chrono::milliseconds one_forgiven_after{30};
+// Frames that ask for work and bring nothing, since the last that brought something; as many in a longer time are the
+// keep-alive of a client that waits.
 constexpr int most_chatter = 500;
+constexpr std::chrono::seconds chatter_time{50};
+// A client that knows its limit has no more streams than most_streams that it has not heard of being reset.
+constexpr std::size_t most_resets_known = std::size_t{2} * most_streams;
 constexpr std::size_t most_sent_at_once = 64 * config::KiB;
 
 /// The error to close a connection with that nghttp2 does not read on.
@@ -29,7 +33,8 @@ Connection::Connection(Frontend& frontend, std::shared_ptr<proxy::Stream> transp
     : frontend_(frontend),
       transport_(std::move(transport)),
       deadline_([this] { timed_out_ = true, transport_->interrupt(); }),
-      writing_([this] { transport_->abort(asio::error::timed_out); }) {
+      writing_([this] { transport_->abort(asio::error::timed_out); }),
+      last_call_([this] { tell_last_request(); }) {
     open_session();
 }
 
@@ -37,7 +42,8 @@ Connection::Connection(Frontend& frontend, std::shared_ptr<proxy::Stream> transp
 
 Task<> Connection::run() {
     const auto self = shared_from_this();
-    send();
+    introduce();
+    if (frontend_.loop.draining()) drain();  // it began during the handshake
     while (!ended_) {
         while (sending_ && !ended_) co_await progress_.wait();  // who takes nothing is not listened to
         const error_code ec = transport_->input().empty() ? co_await more() : error_code();
@@ -81,22 +87,63 @@ void Connection::arm_idle() { frontend_.loop.deadlines.arm(deadline_, std::min(f
 /// Returns whether the connection goes on.
 bool Connection::read_input() {
     const std::string_view input = transport_->input();
-    const auto n =
-        nghttp2_session_mem_recv(session_.get(), reinterpret_cast<const std::uint8_t*>(input.data()), input.size());
+    const auto n = receive(input);
     transport_->consume(input.size());
     if (n < 0) nghttp2_session_terminate_session(session_.get(), last_word(n));
-    if (chatter_ > most_chatter) give_up_on_client();
     act();
     transport_->release_input();
     return n >= 0 && !ended_;
 }
 
+/// Gives it all to nghttp2, which says nothing of DATA for a stream that it has forgotten: to have it remember them
+/// would cost 23 KiB for each connection. So what may be such is looked at, when all that came ahead of it has been
+/// read.
+ssize_t Connection::receive(std::string_view input) {
+    std::size_t read = 0, at = 0;
+    bool resets = false;
+    const auto read_up_to = [&](std::size_t end) {
+        const std::string_view part = input.substr(read, end - read);
+        read = end;
+        return nghttp2_session_mem_recv(session_.get(), reinterpret_cast<const std::uint8_t*>(part.data()),
+                                        part.size());
+    };
+    while (const auto head = frames_.next(input, at)) {
+        resets |= head->type == NGHTTP2_RST_STREAM;
+        if (head->type != NGHTTP2_DATA) continue;
+        const Stream* stream = find(head->stream);
+        if (stream && !stream->closed() && !resets) continue;
+        if (const auto n = read_up_to(at); n < 0) return n;
+        if (is_late(head->stream)) nghttp2_session_terminate_session(session_.get(), NGHTTP2_STREAM_CLOSED);
+    }
+    return read_up_to(input.size());
+}
+
 /// Counts a reset; time takes the counts back.
-void Connection::strike() {
+void Connection::strike(int cost) {
     const auto forgiven = (std::chrono::steady_clock::now() - strikes_since_) / one_forgiven_after;
     strikes_since_ += forgiven * one_forgiven_after;
-    strikes_ = static_cast<int>(std::max<std::int64_t>(0, strikes_ - forgiven)) + 1;
+    strikes_ = static_cast<int>(std::max<std::int64_t>(0, strikes_ - forgiven)) + cost;
     if (strikes_ > most_strikes) give_up_on_client();
+}
+
+void Connection::note_frame() {
+    const auto now = frontend_.loop.deadlines.now();
+    if (chatter_++ == 0) chatter_since_ = now;
+    if (chatter_ <= most_chatter) return;
+    if (now - chatter_since_ < chatter_time) return give_up_on_client();
+    chatter_ = 0;
+}
+
+void Connection::note_reset(std::int32_t id) {
+    if (reset_.size() < most_resets_known) return reset_.push_back(id);
+    reset_[resets_++ % most_resets_known] = id;
+}
+
+/// Whether HEADERS or DATA come for a stream that is closed, and the client must know: it is not one that we have reset
+/// while they may have been on their way.
+bool Connection::is_late(std::int32_t id) const {
+    return id > 0 && id <= nghttp2_session_get_last_proc_stream_id(session_.get()) &&
+           !nghttp2_session_find_stream(session_.get(), id) && std::ranges::find(reset_, id) == reset_.end();
 }
 
 void Connection::give_up_on_client() { nghttp2_session_terminate_session(session_.get(), NGHTTP2_ENHANCE_YOUR_CALM); }
@@ -159,8 +206,17 @@ void Connection::changed(Stream& stream) {
     act_soon();
 }
 
+/// Says first that no more requests should come, and which was the last when the client must have heard: so none that
+/// was under way is lost (RFC 9113 section 6.8).
 void Connection::drain() {
     if (ended_) return;
+    nghttp2_submit_shutdown_notice(session_.get());  // a PING follows it, lest it overtakes
+    frontend_.loop.deadlines.arm(last_call_, drain_grace);
+    act_soon();
+}
+
+void Connection::tell_last_request() {
+    last_call_.disarm();
     nghttp2_submit_goaway(session_.get(), NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_.get()),
                           NGHTTP2_NO_ERROR, nullptr, 0);
     act_soon();
@@ -175,6 +231,7 @@ void Connection::look_after() {
 void Connection::end() {
     ended_ = true;
     deadline_.disarm();
+    last_call_.disarm();
     for (const auto& [id, stream] : streams_) {
         stream->on_close();
         changed_.push_back(id);
@@ -183,6 +240,20 @@ void Connection::end() {
 }
 
 // ---- sending --------------------------------------------------------------------------------------------------------
+
+/// Sends our SETTINGS. nghttp2 ends a connection for one stream more than it was told to allow, where a client may hope
+/// to have that one refused (RFC 9113 section 5.1.2): so it is told of no limit, and the client of ours.
+void Connection::introduce() {
+    std::string out;
+    const std::uint8_t* bytes = nullptr;
+    for (ssize_t n = 0; (n = nghttp2_session_mem_send(session_.get(), &bytes)) > 0;)
+        out += text_of(bytes, static_cast<std::size_t>(n));
+    // Behind the frame's head of 9 bytes and a name of 2, the value of 4 bytes of the first setting.
+    constexpr std::size_t limit_at = 11;
+    for (unsigned byte = 0; byte < 4; ++byte)
+        out.at(limit_at + byte) = static_cast<char>(most_streams >> (24U - 8U * byte) & 255U);
+    transport_->send({out});
+}
 
 void Connection::send() {
     if (sending_ || ended_) return;

@@ -7,11 +7,17 @@
 #include <vector>
 
 #include "proxy/frontend.hpp"
+#include "proxy/http2_frames.hpp"
 #include "proxy/http2_stream.hpp"
 #include "proxy/http2_text.hpp"
 #include "proxy/stream.hpp"
 
 namespace rotagate::proxy::http2 {
+
+/// Streams of a client at a time, as it is told.
+inline constexpr std::uint32_t most_streams = 100;
+/// What the PING says whose echo tells that the client has heard of the drain.
+inline constexpr std::array<std::uint8_t, 8> last_call = {'l', 'a', 's', 't', 'c', 'a', 'l', 'l'};
 
 /// A client's HTTP/2 connection after its TLS handshake (RFC 9113, by nghttp2). Nothing of the pipeline runs inside of
 /// nghttp2's callbacks: what they tell is noted, and acted on behind them.
@@ -47,13 +53,19 @@ private:
     Task<error_code> more();
     void arm_idle();
     bool read_input();
+    ssize_t receive(std::string_view input);
     Task<> serve(std::shared_ptr<Connection> self, Stream& stream, bool has_body);
     void act();
     void act_soon();
+    void introduce();
     void send();
     Task<> finish_sending(std::shared_ptr<Connection> self);
     void end();
-    void strike();
+    void strike(int cost);
+    void note_frame();
+    void note_reset(std::int32_t id);
+    bool is_late(std::int32_t id) const;
+    void tell_last_request();
     void give_up_on_client();
     Stream* find(std::int32_t id);
     std::span<const nghttp2_nv> fields_of(const AnswerHead& head);
@@ -61,20 +73,22 @@ private:
     Frontend& frontend_;
     std::shared_ptr<proxy::Stream> transport_;
     Session session_;
+    FrameHeads frames_;
     std::map<std::int32_t, std::unique_ptr<Stream>> streams_;
     std::int32_t head_of_ = 0;           ///< the stream whose head has begun and is not whole; 0: none
     std::vector<Begun> begun_;           ///< whose heads have come
     std::vector<std::int32_t> changed_;  ///< that something has happened to
     Deadline deadline_, writing_;
-    Signal progress_;  ///< sending has come to its end, or a stream has
+    Deadline last_call_;  ///< until which a client that has heard of the drain may send requests
+    Signal progress_;     ///< sending has come to its end, or a stream has
+    unsigned open_ = 0;   ///< streams that are not closed
     int strikes_ = 0, chatter_ = 0;
-    std::chrono::steady_clock::time_point strikes_since_ = std::chrono::steady_clock::now();
-    std::array<std::int32_t, 64> reset_{};  ///< the streams that we reset last
+    std::chrono::steady_clock::time_point strikes_since_ = std::chrono::steady_clock::now(), chatter_since_;
+    std::vector<std::int32_t> reset_;  ///< the streams that we reset last
     std::size_t resets_ = 0;
     bool act_is_due_ = false, sending_ = false, ended_ = false, timed_out_ = false;
     bool parked_ = false;  ///< the memory was given back
-    std::string names_;    ///< of an answer, in lower case
-    std::vector<nghttp2_nv> pairs_;
+    FieldSection section_;
     char status_[3];
 };
 

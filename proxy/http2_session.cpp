@@ -10,22 +10,18 @@
 namespace rotagate::proxy::http2 {
 namespace {
 
-constexpr std::uint32_t most_streams = 100;
+constexpr std::uint32_t no_limit = 0xffffffff;
 // Of what a client may send ahead of the app: for one stream, and for the connection. Bytes.
 constexpr std::int32_t stream_window = 256 * 1024, connection_window = 1024 * 1024;
+
+// Of a client's strikes: for a reset that it made us send, for one that ended work that nobody saw anything of yet, and
+// for one that came ahead of all work, or of a stream whose answer is under way, as of a page that is left.
+constexpr int for_a_fault = 4, for_lost_work = 2, for_little = 1;
 
 /// Of what we reset a stream for. A client that has us do so costs as much as one that resets its streams itself.
 bool is_clients_fault(std::uint32_t error) {
     return error == NGHTTP2_PROTOCOL_ERROR || error == NGHTTP2_FLOW_CONTROL_ERROR || error == NGHTTP2_STREAM_CLOSED ||
            error == NGHTTP2_REFUSED_STREAM;
-}
-
-/// nghttp2 makes its objects by a function that fills a pointer in.
-template <auto make, auto free, class T>
-auto made() {
-    T* object = nullptr;
-    if (make(&object) != 0) throw std::bad_alloc();
-    return std::unique_ptr<T, decltype([](T* p) { free(p); })>(object);
 }
 
 }  // namespace
@@ -35,16 +31,14 @@ struct Connection::Callbacks {
 
     static int on_begin_frame(nghttp2_session* session, const nghttp2_frame_hd* head, void* user) {
         Connection& me = self(user);
-        ++me.chatter_;
-        // nghttp2 ignores a head for a stream that it has forgotten. That is right for trailers that crossed our reset.
-        const std::int32_t id = head->stream_id;
-        const bool old = head->type == NGHTTP2_HEADERS && id <= nghttp2_session_get_last_proc_stream_id(session);
-        if (old && !nghttp2_session_find_stream(session, id) && std::ranges::find(me.reset_, id) == me.reset_.end())
+        me.note_frame();
+        // nghttp2 ignores a head for a stream that it has forgotten.
+        if (head->type == NGHTTP2_HEADERS && me.is_late(head->stream_id))
             nghttp2_session_terminate_session(session, NGHTTP2_STREAM_CLOSED);
         return 0;
     }
 
-    static int on_begin(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    static int on_begin(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
         if (frame->hd.type != NGHTTP2_HEADERS) return 0;
         Connection& me = self(user);
         me.head_of_ = frame->hd.stream_id;
@@ -52,7 +46,11 @@ struct Connection::Callbacks {
         me.parked_ = false;
         if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
         // Those that were reset while their app had not noticed yet are still served.
-        if (me.streams_.size() >= 2 * std::size_t{most_streams}) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        if (me.open_ >= most_streams || me.streams_.size() >= 2 * std::size_t{most_streams}) {
+            nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
+            return 0;  // nothing was done for it: it may be asked for again
+        }
+        ++me.open_;
         me.streams_.emplace(frame->hd.stream_id, std::make_unique<Stream>(me, frame->hd.stream_id));
         return 0;
     }
@@ -64,7 +62,7 @@ struct Connection::Callbacks {
         if (!stream) return 0;
         stream->head().add(text_of(name, name_size), text_of(value, value_size));
         if (!stream->head().hopeless()) return 0;
-        self(user).strike();
+        self(user).strike(for_a_fault);
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
 
@@ -91,7 +89,11 @@ struct Connection::Callbacks {
                 me.changed_.push_back(stream->id());
                 return 0;
             case NGHTTP2_RST_STREAM:
-                me.strike();
+                me.strike(stream && stream->unanswered() ? for_lost_work : for_little);
+                return 0;
+            case NGHTTP2_PING:
+                if (ends && me.last_call_.armed() && std::ranges::equal(frame->ping.opaque_data, last_call))
+                    me.tell_last_request();
                 return 0;
             default:
                 return 0;
@@ -116,10 +118,12 @@ struct Connection::Callbacks {
         Connection& me = self(user);
         const bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
         if (frame->hd.type == NGHTTP2_DATA) me.chatter_ = 0;
+        if (frame->hd.type == NGHTTP2_GOAWAY && me.last_call_.armed())
+            nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, last_call.data());
         if (frame->hd.type == NGHTTP2_RST_STREAM) {
             if (me.head_of_ == frame->hd.stream_id) me.head_of_ = 0;  // given up
-            me.reset_[me.resets_++ % me.reset_.size()] = frame->hd.stream_id;
-            if (is_clients_fault(frame->rst_stream.error_code)) me.strike();
+            me.note_reset(frame->hd.stream_id);
+            if (is_clients_fault(frame->rst_stream.error_code)) me.strike(for_a_fault);
         }
         if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) return 0;
         Stream* stream = me.find(frame->hd.stream_id);
@@ -135,6 +139,7 @@ struct Connection::Callbacks {
     static int on_close(nghttp2_session*, std::int32_t id, std::uint32_t, void* user) {
         Stream* stream = self(user).find(id);
         if (!stream) return 0;
+        --self(user).open_;
         stream->on_close();
         self(user).changed_.push_back(id);
         return 0;
@@ -167,7 +172,7 @@ void Connection::open_session() {
     if (nghttp2_session_server_new2(&session, callbacks.get(), this, options.get()) != 0) throw std::bad_alloc();
     session_.reset(session);
     const auto header_bytes = static_cast<std::uint32_t>(frontend_.loop.site->config.limits.header_bytes);
-    const nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, most_streams},
+    const nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, no_limit},  // see introduce()
                                                {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, stream_window},
                                                {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, header_bytes}};
     if (nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings, std::size(settings)) != 0 ||
@@ -176,19 +181,8 @@ void Connection::open_session() {
 }
 
 std::span<const nghttp2_nv> Connection::fields_of(const AnswerHead& head) {
-    std::size_t size = 0;
-    for (const Field& field : head.fields) size += field.name.size();
-    names_.clear();
-    names_.reserve(size);  // so that the views stay valid
-    pairs_.clear();
     std::to_chars(status_, status_ + sizeof status_, head.status);
-    pairs_.push_back(pair_of(":status", {status_, sizeof status_}));
-    for (const Field& field : head.fields) {
-        const std::size_t from = names_.size();
-        std::ranges::transform(field.name, std::back_inserter(names_), grammar::lower);
-        pairs_.push_back(pair_of(std::string_view(names_).substr(from), field.value));
-    }
-    return pairs_;
+    return section_.of({{":status", {status_, sizeof status_}}}, {head.fields.data(), head.fields.size()});
 }
 
 void Connection::submit_informational(Stream& stream, const AnswerHead& head) {

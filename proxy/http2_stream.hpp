@@ -42,6 +42,8 @@ public:
     bool body_ended() const { return body_ended_; }
     bool closed() const { return closed_; }
     bool busy() const { return started_ && !served_; }
+    /// Whether it is worked on, and the client has seen nothing of an answer.
+    bool unanswered() const { return busy() && !exchange_->head_sent; }
     /// Of the request's body, what nobody has taken.
     std::size_t unread() const { return body_.size(); }
 

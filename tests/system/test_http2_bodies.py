@@ -10,6 +10,7 @@ import httpx
 import pytest
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
+from hyperframe.frame import GoAwayFrame, PingFrame
 
 from harness import http1
 from harness.browser import app_saw, asked
@@ -17,7 +18,7 @@ from harness.cases import cases
 from harness.deadlines import PACE, PATIENCE, SCALE, milliseconds, poll, wait_for_protocol_time
 from harness.gateway import route
 from harness.http1 import crlf
-from harness.http2 import (CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, MALFORMED, PADDED, PREFACE, SETTINGS, WINDOW,
+from harness.http2 import (ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, MALFORMED, PADDED, PING, PREFACE, SETTINGS, WINDOW,
                            WITH_PRIORITY, accepted, block, error_name, frame, refused, request_fields, rst_stream, setting,
                            window_update)
 from harness.upstream import HeldAnswer, answers_early, held_for_the_drain, watched
@@ -700,6 +701,39 @@ def test_a_request_that_crosses_goaway_is_served_or_may_be_sent_again(new_site):
             assert not asked_app and not served
         else:
             assert asked_app and served, client.answer(crossing)
+    site.gateway.stop()
+
+
+def told_to_go(client) -> list[int]:
+    """The last stream ids of all GOAWAY frames so far."""
+    return [one.last_stream_id for one in client.frames if isinstance(one, GoAwayFrame)]
+
+
+def test_a_request_that_is_under_way_at_sigterm_is_served(new_site):
+    """RFC 9113 section 6.8: which request is the last is told when the client has heard that there should be no more."""
+    site = new_site(routes=OPEN)
+    with site.frames() as client:
+        assert client.outcome(client.open(request_fields(path="/x"))) == "200"
+        site.gateway.terminate()
+        client.pump_until(lambda: [one for one in client.frames if isinstance(one, PingFrame)])
+        assert told_to_go(client) == [2**31 - 1]
+        crossing = client.open(request_fields(path="/crossing"))
+        assert client.outcome(crossing) == "200"
+        ping = next(one for one in client.frames if isinstance(one, PingFrame))
+        client.send(frame(PING, 0, ping.opaque_data, ACK), client.head(late := client.take_stream()))
+        assert client.farewell() == "GOAWAY NO_ERROR"
+        assert told_to_go(client) == [2**31 - 1, crossing] and not client.answer(late).over
+    site.gateway.stop()
+
+
+def test_a_client_that_says_nothing_at_sigterm_is_waited_for_a_moment(new_site):
+    site = new_site(routes=OPEN)
+    with site.frames() as client:
+        stream = client.open(request_fields(path="/x"))
+        assert client.outcome(stream) == "200"
+        site.gateway.terminate()
+        assert client.farewell() == "GOAWAY NO_ERROR"
+        assert told_to_go(client) == [2**31 - 1, stream]
     site.gateway.stop()
 
 
