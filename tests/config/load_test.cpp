@@ -150,7 +150,7 @@ SCENARIO("the example loads from a file once the files that it names are there",
                 CHECK(
                     mistakes_in(file) ==
                     Lines{
-                        "32:17: session.cookie.key_files[0]: 'keys/cookie.key' holds a secret that every user of this "
+                        "40:17: session.cookie.key_files[0]: 'keys/cookie.key' holds a secret that every user of this "
                         "machine can get at; run chmod 600 " +
                         (folder / "keys/cookie.key").string()});
             }

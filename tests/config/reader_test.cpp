@@ -46,7 +46,7 @@ SCENARIO("values of the wrong kind are refused", "[config][reader]") {
          "5:10: routes[0]: 'text' is not a map; write { key: value }, or indented lines of key: value"},
         {"unheard_of: 1\n",
          "5:1: unheard_of: is not a known key; known here are admin, limits, listen, log, routes, "
-         "session, threads, trusted_proxies and upstreams"},
+         "session, threads, tls_tickets, trusted_proxies and upstreams"},
     };
     for (const auto& [yaml, message] : mistakes) CHECK(errors(base + yaml) == Lines{"rotagate.yaml:" + message});
 }

@@ -196,9 +196,10 @@ SCENARIO("TLS settings that cannot work are refused", "[config][rules]") {
         return errors("listen: [{ address: 127.0.0.1:8443, tls: { certificates: [{ cert: c, key: k }],\n" + tls +
                       " } }]\n");
     };
-    for (const std::string version : {"1.0", "1.1", "1", "SSLv3"})
-        CHECK(mistake("min_version: \"" + version + "\"") ==
-              Lines{"rotagate.yaml:2:14: listen[0].tls.min_version: '" + version + "' is not one of 1.2 or 1.3"});
+    const std::string at = "rotagate.yaml:2:14: listen[0].tls.min_version: ", versions = " is not one of 1.2 or 1.3";
+    CHECK(mistake("min_version: \"1.0\"") == Lines{at + "'1.0'" + versions + "; did you mean 1.2?"});
+    CHECK(mistake("min_version: \"1.1\"") == Lines{at + "'1.1'" + versions + "; did you mean 1.2?"});
+    CHECK(mistake("min_version: SSLv3") == Lines{at + "'SSLv3'" + versions});
     CHECK(
         mistake("client_certificate: optional") ==
         Lines{
