@@ -125,6 +125,11 @@ struct Session {
 
 // ---- upstreams ------------------------------------------------------------------------------------------------------
 
+enum class Protocol {
+    http1,  ///< HTTP/1.1
+    h2c,    ///< HTTP/2 in the clear, with prior knowledge: gRPC
+};
+
 enum class Balance { round_robin, least_connections, user_hash };
 
 struct UpstreamTls {
@@ -142,7 +147,8 @@ struct Health {
 struct Upstream {
     std::string name;
     std::vector<Address> servers;
-    std::optional<UpstreamTls> tls;  ///< present: the servers are spoken to over TLS, verified
+    Protocol protocol = Protocol::http1;
+    std::optional<UpstreamTls> tls;  ///< present: the servers are spoken to over TLS, verified; not with h2c
     Balance balance = Balance::round_robin;
     std::optional<Health> health;
     Duration connect_timeout = 2s;          ///< TCP and TLS together

@@ -42,6 +42,10 @@ Upstream read_upstream(Reader yaml, const std::string& name, const Files& files)
     upstream.name = name;
     yaml.read_list("servers", upstream.servers, server_address);
     if (!yaml.has("servers") || yaml.is_empty("servers")) yaml.missing("servers", "servers: [127.0.0.1:9000]");
+    yaml.read("protocol", upstream.protocol, one_of<Protocol>({{"http1", Protocol::http1}, {"h2c", Protocol::h2c}}));
+    if (upstream.protocol == Protocol::h2c && yaml.has("tls"))
+        yaml.error("protocol",
+                   "h2c is HTTP/2 in the clear, and the servers are spoken to over TLS; remove one of the two");
     if (auto tls = yaml.map("tls")) upstream.tls = read_tls(*tls, upstream, files);
     yaml.read("balance", upstream.balance,
               one_of<Balance>({{"round_robin", Balance::round_robin},

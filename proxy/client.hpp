@@ -35,6 +35,10 @@ public:
     /// The final head with the first bytes of the body, in one piece. @param last  whether they are all of it
     virtual bool send_head(AnswerHead& head, std::string_view first, bool last) = 0;
     virtual bool send_body(std::string_view data, bool last) = 0;
+    /// Whether trailers reach the client.
+    virtual bool takes_trailers() const { return false; }
+    /// Fields behind the body: called ahead of what sends the last of it. Their text lives as long as the exchange.
+    virtual void set_trailers(const Fields&) {}
     /// Waits until the client has taken what was sent.
     virtual Task<error_code> flush() = 0;
     /// The answer cannot be completed: makes sure that the client cannot take it for complete.

@@ -3,7 +3,9 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "proxy/abortable.hpp"
 #include "proxy/client.hpp"
 #include "proxy/cookies.hpp"
 #include "proxy/headers.hpp"
@@ -28,6 +30,7 @@ struct Exchange {
     const Peer& peer;
     std::shared_ptr<const Site> site;  ///< the configuration that this request began with
     RequestHead request;
+    std::vector<Field> trailers;  ///< of the request, behind its body: from clients of HTTP/2 only
     std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
     std::string_view request_id;
     std::string client_address;
@@ -52,12 +55,13 @@ struct Exchange {
 
     // What `forward` and `respond` are at.
     std::string_view server_host;  ///< the Host of the server that is asked
-    Stream* app = nullptr;         ///< the app's connection while its answer is relayed
+    Abortable* app = nullptr;      ///< what the app is asked over, while it is
     ResponseHead answer_head;      ///< as the app sent it
     AnswerHead answer;             ///< as the client gets it
     std::chrono::steady_clock::time_point relaying_since;
     std::chrono::steady_clock::time_point asked_at;  ///< when the store was last asked for a session of a long answer
     bool head_sent = false;
+    std::uint32_t reset_code = 0;  ///< HTTP/2's, of an app that cut its answer; 0: none that says more
 
     RequestRecord record;
     Arena arena;

@@ -1,24 +1,12 @@
 #include <boost/system/errc.hpp>
-#include <spdlog/spdlog.h>
 
+#include "proxy/forwarding.hpp"
 #include "proxy/http1.hpp"
-#include "proxy/pipeline.hpp"
 
 namespace rotagate::proxy {
 namespace {
 
 namespace errc = boost::system::errc;
-
-constexpr std::size_t max_informational = 32;  // 1xx answers to one request: more is an app gone wrong
-
-// X-Session-Data may have 64 KiB by itself.
-constexpr std::size_t max_answer_head = 128 * config::KiB;
-
-/// What came of one attempt to have an app answer.
-struct Outcome {
-    std::optional<Answer> answer;  ///< none: the app's answer was relayed
-    bool retry = false;            ///< nothing came back, and asking again does no harm
-};
 
 /// Carries the rest of a request's body to the app while the app may answer already.
 struct Upload {
@@ -27,20 +15,6 @@ struct Upload {
     bool answered = false;  ///< the app's answer has begun, and is waited for elsewhere
     Signal finished;
 };
-
-bool idempotent(std::string_view method) {
-    return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "PUT" || method == "DELETE";
-}
-
-/// The answer for a body that the client does not bring to its end; none: it was not the client's fault.
-std::optional<Answer> body_refusal(const error_code& error) {
-    if (error == errc::bad_message) return Answer{.status = 400, .reason = "bad_body", .location = {}, .close = true};
-    if (error == errc::message_size)
-        return Answer{.status = 413, .reason = "body_too_large", .location = {}, .close = true};
-    if (error == asio::error::timed_out)
-        return Answer{.status = 408, .reason = "body_timeout", .location = {}, .close = true};
-    return std::nullopt;
-}
 
 /// Sends one piece of the body, framed as the app was told; what is behind the last piece is waited for anyway.
 /// @param lead  goes ahead of it in the same call, and is used up
@@ -82,21 +56,6 @@ Task<> upload(EventLoop& loop, Exchange& x, Stream& app, Deadline& waiting, Uplo
     state.finished.notify();
 }
 
-/// Passes a 1xx answer on. @return false: await the client's flush()
-bool pass_informational(Exchange& x, const ResponseHead& head) {
-    AnswerHead passed{
-        .status = head.status, .reason = head.reason, .fields = {}, .has_body = false, .content_length = {}};
-    const ResponseRules rules{.route = *x.route,
-                              .request = x.request,
-                              .origin = x.origin,
-                              .server_host = {},
-                              .cookie_name = x.site->config.session.cookie.name,
-                              .set_cookie = {},
-                              .session_route = false};
-    client_response_fields(head, rules, x.arena, passed.fields);
-    return x.client.send_informational(passed);
-}
-
 /// Reads the final head of the app's answer into x.answer_head; passes 1xx on.
 Task<error_code> read_answer(Exchange& x, Stream& app) {
     ResponseHead& head = x.answer_head;
@@ -129,55 +88,11 @@ Task<error_code> read_answer(Exchange& x, Stream& app) {
     co_return make_error_code(errc::bad_message);
 }
 
-Answer upstream_failure(const Exchange& x, const error_code& why) {
-    const bool late = why == asio::error::timed_out;
-    const std::string_view reason = late                       ? "upstream_timeout"
-                                    : why == errc::bad_message ? "upstream_bad_answer"
-                                                               : "upstream_closed";
-    spdlog::warn("upstream.failed upstream={} server={} reason={} error=\"{}\" request_id={}", x.pool->settings().name,
-                 x.record.server, reason, why.message(), x.request_id);
-    return {.status = late ? 504U : 502U, .reason = reason};
-}
-
-void note_unreachable(const Exchange& x, std::size_t server, const error_code& why) {
-    const config::Upstream& upstream = x.pool->settings();
-    spdlog::warn("upstream.connect_failed upstream={} server={} error=\"{}\" request_id={}", upstream.name,
-                 upstream.servers[server].text(), why.message(), x.request_id);
-}
-
-std::string_view app_target(Exchange& x) {
-    const std::string_view path = x.target.path.substr(x.route->strip_prefix.size());
-    return x.arena.join({path.starts_with('/') ? "" : "/", path, x.target.query});
-}
-
 void write_app_head(Exchange& x, std::string& head) {
-    const bool own_host = x.route->host == config::HostHeader::upstream;
-    const RequestRules rules{.route = *x.route,
-                             .peer = x.peer,
-                             .origin = x.origin,
-                             .identity = x.session ? &x.identity : nullptr,
-                             .cookies = x.cookies.others,
-                             .host = own_host ? x.server_host : x.request.authority,
-                             .request_id = x.request_id};
     Fields fields;
-    app_request_fields(x.request, rules, x.arena, fields);
+    app_fields(x, fields);
     http1::write_request_head(head, x.request.method, app_target(x), fields);
 }
-
-/// Lets others see the app's connection for as long as it is lent.
-class Asked {
-public:
-    Asked(Exchange& x, Stream& app) : x_(x) { x.app = &app; }
-    ~Asked() { x_.app = nullptr; }
-    Asked(const Asked&) = delete;
-    Asked& operator=(const Asked&) = delete;
-
-private:
-    Exchange& x_;
-};
-
-/// Whether the client went away before it had brought its body: no fault of the app's.
-bool left_in_upload(const Upload& body) { return body.last.error && body.last.error != asio::error::operation_aborted; }
 
 /// One attempt on one connection.
 Task<Outcome> ask(EventLoop& loop, Exchange& x, UpstreamPool::Lease& lease) {
@@ -219,7 +134,7 @@ Task<Outcome> ask(EventLoop& loop, Exchange& x, UpstreamPool::Lease& lease) {
     if (failed == errc::owner_dead) outcome.retry = false;  // the client has left
     if (failed && !outcome.retry) {
         outcome.answer = body_refusal(body.last.error);
-        if (!outcome.answer && left_in_upload(body))
+        if (!outcome.answer && left_in_upload(body.last.error))
             outcome.answer = Answer{.status = 400, .reason = "client_gone", .close = true};
         if (!outcome.answer) outcome.answer = upstream_failure(x, failed);
     }
@@ -227,9 +142,7 @@ Task<Outcome> ask(EventLoop& loop, Exchange& x, UpstreamPool::Lease& lease) {
     co_return outcome;
 }
 
-}  // namespace
-
-Task<std::optional<Answer>> forward(EventLoop& loop, Exchange& x) {
+Task<std::optional<Answer>> forward_http1(EventLoop& loop, Exchange& x) {
     UpstreamPool::Attempt attempt;
     if (x.session) attempt.user = x.session->id.user_key();
     error_code last;
@@ -257,11 +170,14 @@ Task<std::optional<Answer>> forward(EventLoop& loop, Exchange& x) {
         last = asio::error::connection_reset;
         loop.metrics.upstream_retries.add();
     }
-    const bool late = last == asio::error::timed_out;
-    co_return Answer{.status = late ? 504U : 502U,
-                     .reason = late                                    ? "upstream_connect_timeout"
-                               : last == asio::error::connection_reset ? "upstream_closed"
-                                                                       : "upstream_unreachable"};
+    co_return out_of_servers(last);
+}
+
+}  // namespace
+
+Task<std::optional<Answer>> forward(EventLoop& loop, Exchange& x) {
+    const bool http2 = x.pool->settings().protocol == config::Protocol::h2c;
+    return http2 ? forward_http2(loop, x) : forward_http1(loop, x);
 }
 
 }  // namespace rotagate::proxy

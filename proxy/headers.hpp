@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -47,5 +48,10 @@ struct ResponseRules {
 /// The fields that the client gets, without framing fields and Connection, which its connection adds; but the app's
 /// Content-Length is kept in answers to HEAD and in 304, where it frames nothing.
 void client_response_fields(const ResponseHead& head, const ResponseRules& rules, Arena& arena, Fields& out);
+
+/// The fields behind a body that pass, towards the client and towards the app. What frames a message, routes it, or is
+/// known to a rule in a head belongs there, and is dropped here (RFC 9110 section 6.5.1).
+void client_trailer_fields(std::span<const Field> trailers, const config::Route& route, Fields& out);
+void app_trailer_fields(std::span<const Field> trailers, const config::Route& route, Fields& out);
 
 }  // namespace rotagate::proxy

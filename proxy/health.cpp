@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 
 #include "proxy/http1.hpp"
+#include "proxy/http2_app_connection.hpp"
 
 namespace rotagate::proxy {
 namespace {
@@ -75,6 +76,7 @@ Task<bool> HealthChecks::healthy(Checked& server) {
     const auto stream = co_await server.connector.connect(deadlines_, server.upstream.connect_timeout);
     if (!stream) co_return false;
     if (!server.upstream.health) co_return true;
+    if (server.upstream.protocol == config::Protocol::h2c) co_return co_await healthy_http2(server, *stream);
     Stream& app = **stream;
     Deadline waiting([&app] { app.abort(asio::error::timed_out); });
     deadlines_.arm(waiting, server.upstream.response_timeout);
@@ -96,6 +98,37 @@ Task<bool> HealthChecks::healthy(Checked& server) {
         const error_code ec = co_await app.more(input.size());
         if (ec) co_return false;
     }
+}
+
+Task<bool> HealthChecks::healthy_http2(const Checked& server, std::shared_ptr<Stream> transport) {
+    const config::Upstream& upstream = server.upstream;
+    const http2::AppLoop loop{.context = loop_, .deadlines = deadlines_, .tasks = tasks_};
+    const auto connection =
+        std::make_shared<http2::AppConnection>(loop, std::move(transport), upstream.connect_timeout);
+    connection->start();
+    if (co_await connection->introduction()) co_return false;
+    ResponseHead head;
+    Arena arena;
+    RequestBody none;
+    const http2::AppStream::Answer answer{head, arena, false};
+    bool healthy = false;
+    {
+        http2::AppStream app(connection, answer, none);
+        Deadline waiting([&app] { app.abort(asio::error::timed_out); });
+        deadlines_.arm(waiting, upstream.response_timeout);
+        const std::string host = host_field(upstream, server.connector.address());
+        Fields fields;
+        fields.push_back({"Host", host, Known::host});
+        app.send({.method = "GET",
+                  .target = upstream.health->path,
+                  .fields = fields,
+                  .te_trailers = false,
+                  .has_body = false});
+        while (!app.has_answer() && !co_await app.next_head()) app.take_interim();
+        healthy = app.has_answer() && head.status < 400;
+    }
+    connection->shut_down();
+    co_return healthy;
 }
 
 }  // namespace rotagate::proxy

@@ -36,6 +36,7 @@ private:
     struct Checked;
     Task<> watch(Checked& server);
     Task<bool> healthy(Checked& server);
+    Task<bool> healthy_http2(const Checked& server, std::shared_ptr<Stream> transport);
 
     asio::io_context& loop_;
     Deadlines& deadlines_;

@@ -37,6 +37,13 @@ void RequestReader::add(std::string_view name, std::string_view value) {
     head_.fields.push_back(field);
 }
 
+bool RequestReader::add_trailer(std::string_view name, std::string_view value, std::vector<Field>& trailers) {
+    size_ += name.size() + value.size();
+    if (size_ > limit_ || ++count_ > most_fields || !grammar::is_token(name) || !grammar::is_value(value)) return false;
+    trailers.push_back({arena_.keep(name), arena_.keep(value), classify(name)});
+    return true;
+}
+
 void RequestReader::add_pseudo(std::string_view name, std::string_view value) {
     if (name == ":method") head_.method = arena_.keep(value);
     if (name == ":path") head_.target = arena_.keep(value);

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "proxy/http1.hpp"
 
@@ -17,6 +18,8 @@ public:
 
     /// Pseudo-header fields are complete, known and ahead of all others, as nghttp2 sees to.
     void add(std::string_view name, std::string_view value);
+    /// A field behind the body; what the head left of the limits is theirs. @return false: that was not enough
+    bool add_trailer(std::string_view name, std::string_view value, std::vector<Field>& trailers);
     /// Whether so much came in excess of the limit that the rest is not worth reading.
     bool hopeless() const { return size_ > 4 * limit_; }
     /// @param secure    whether the connection is TLS

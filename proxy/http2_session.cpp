@@ -57,9 +57,13 @@ struct Connection::Callbacks {
 
     static int on_header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name, std::size_t name_size,
                          const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* user) {
-        if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;  // trailers
         Stream* stream = self(user).find(frame->hd.stream_id);
         if (!stream) return 0;
+        if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
+            if (stream->on_trailer(text_of(name, name_size), text_of(value, value_size))) return 0;
+            self(user).strike(for_a_fault);
+            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        }
         stream->head().add(text_of(name, name_size), text_of(value, value_size));
         if (!stream->head().hopeless()) return 0;
         self(user).strike(for_a_fault);
@@ -145,12 +149,17 @@ struct Connection::Callbacks {
         return 0;
     }
 
-    static ssize_t read_answer(nghttp2_session*, std::int32_t, std::uint8_t* to, std::size_t room, std::uint32_t* flags,
-                               nghttp2_data_source* source, void*) {
+    static ssize_t read_answer(nghttp2_session* session, std::int32_t id, std::uint8_t* to, std::size_t room,
+                               std::uint32_t* flags, nghttp2_data_source* source, void* user) {
         bool end = false;
         auto& stream = *static_cast<Stream*>(source->ptr);
         const std::size_t n = stream.read_answer({reinterpret_cast<char*>(to), room}, end);
         if (end) *flags |= NGHTTP2_DATA_FLAG_EOF;
+        if (end && !stream.trailers().empty()) {
+            const auto trailers = self(user).section_.of({}, stream.trailers());
+            if (nghttp2_submit_trailer(session, id, trailers.data(), trailers.size()) == 0)
+                *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+        }
         return n == 0 && !end ? static_cast<ssize_t>(NGHTTP2_ERR_DEFERRED) : static_cast<ssize_t>(n);
     }
 };

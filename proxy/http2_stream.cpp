@@ -68,6 +68,10 @@ void Stream::on_body(std::string_view bytes) {
     body_ += bytes;
 }
 
+bool Stream::on_trailer(std::string_view name, std::string_view value) {
+    return head_.add_trailer(name, value, exchange_->trailers);
+}
+
 BodyPiece Stream::take_body() {
     taken_.clear();
     std::swap(body_, taken_);
@@ -126,7 +130,8 @@ bool Stream::send_head(AnswerHead& head, std::string_view first, bool last) {
     answer_ += first;
     answer_ended_ = last || !head.has_body;
     exchange_->record.bytes_out += first.size();
-    connection_.submit_answer(*this, head, !(answer_.empty() && answer_ended_));
+    const bool ends = answer_.empty() && answer_ended_ && trailers_.empty();
+    connection_.submit_answer(*this, head, !ends);
     return has_room();
 }
 
@@ -147,6 +152,11 @@ Task<error_code> Stream::flush() {
     co_return closed_ && !all_sent() ? error_code(asio::error::connection_reset) : error_code();
 }
 
-void Stream::cut() { connection_.reset(*this, NGHTTP2_INTERNAL_ERROR); }
+void Stream::cut() {
+    // What a client may act on; all else is between the app and us.
+    const std::uint32_t code = exchange_->reset_code;
+    const bool tells = code == NGHTTP2_CANCEL || code == NGHTTP2_ENHANCE_YOUR_CALM;
+    connection_.reset(*this, tells ? code : static_cast<std::uint32_t>(NGHTTP2_INTERNAL_ERROR));
+}
 
 }  // namespace rotagate::proxy::http2

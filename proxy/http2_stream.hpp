@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "proxy/client.hpp"
 #include "proxy/exchange.hpp"
@@ -22,11 +23,15 @@ public:
     RequestReader& head() { return head_; }
     void on_body(std::string_view bytes);
     void on_body_end() { body_ended_ = true; }
+    /// A field behind the body. Returns false where there are too many.
+    bool on_trailer(std::string_view name, std::string_view value);
     /// The client is done with it, or the connection has ended.
     void on_close() { closed_ = true; }
     /// The next bytes of the answer's body. @param end  out: they are the last
     /// @return how many were copied; 0 without `end`: there are none yet
     std::size_t read_answer(std::span<char> into, bool& end);
+    /// Of the answer, to be sent behind its body.
+    std::span<const Field> trailers() const { return trailers_; }
 
     /// Has the stream's coroutines see what happened. May end the stream.
     void wake();
@@ -53,6 +58,8 @@ public:
     bool send_informational(const AnswerHead& head) override;
     bool send_head(AnswerHead& head, std::string_view first, bool last) override;
     bool send_body(std::string_view data, bool last) override;
+    bool takes_trailers() const override { return true; }
+    void set_trailers(const Fields& fields) override { trailers_.assign(fields.begin(), fields.end()); }
     Task<error_code> flush() override;
     void cut() override;
     void close_after_answer() override {}
@@ -70,6 +77,7 @@ private:
     std::uint64_t body_bytes_ = 0;
     std::string answer_;           ///< what of its body waits to be sent
     std::size_t answer_from_ = 0;  ///< what is before has been sent
+    std::vector<Field> trailers_;
     bool body_ended_ = false, body_stopped_ = false, answer_ended_ = false, closed_ = false;
     bool started_ = false, served_ = false, timed_out_ = false;
     Deadline reading_, writing_;

@@ -6,6 +6,10 @@
 /// The steps of a request in order; each is a file of its own.
 namespace rotagate::proxy {
 
+namespace http2 {
+class AppStream;
+}
+
 /// Runs all steps for a request whose head was read: exactly one answer, and exactly one record of it.
 Task<> handle(EventLoop& loop, Exchange& x);
 /// The end of handle() alone, for a request that is answered without looking at it further.
@@ -30,6 +34,8 @@ Task<std::optional<Answer>> forward(EventLoop& loop, Exchange& x);
 /// @param waiting   cuts the app's connection when it is silent for too long
 /// @param complete  out: the app's answer was read to its end
 Task<std::optional<Answer>> respond(EventLoop& loop, Exchange& x, Stream& app, Deadline& waiting, bool& complete);
+/// The same for an app that speaks HTTP/2.
+Task<std::optional<Answer>> respond(EventLoop& loop, Exchange& x, http2::AppStream& app, Deadline& waiting);
 /// Where a client of a plain listener finds the same over TLS. A Host without a port means that ports are mapped in
 /// front of us, 80 to this listener: then the Location has none either; else it has that of the first TLS listener.
 std::string https_location(const Exchange& x);

@@ -82,6 +82,12 @@ void app_request_fields(const RequestHead& head, const RequestRules& rules, Aren
     add_identity(rules, out);
 }
 
+void app_trailer_fields(std::span<const Field> trailers, const config::Route& route, Fields& out) {
+    for (const Field& field : trailers)
+        if (field.known == Known::other && !is_edited(route.request_headers, field.name, same_folded_name))
+            out.push_back(field);
+}
+
 std::string header_encoded(std::string_view text) {
     constexpr std::string_view digits = "0123456789ABCDEF";
     std::string encoded;

@@ -1,6 +1,7 @@
 #include <boost/system/errc.hpp>
 
 #include "proxy/http1.hpp"
+#include "proxy/http2_app_stream.hpp"
 #include "proxy/pipeline.hpp"
 #include "proxy/route.hpp"
 
@@ -25,8 +26,34 @@ void seal_next(EventLoop& loop, Exchange& x, session::Millis minted) {
     x.set_cookie = x.site->cookie_writer.set(sealed, static_cast<long>(left.count()), x.arena);
 }
 
+/// The body of an answer that comes over HTTP/2, as one over HTTP/1 is read.
+class AppBody {
+public:
+    explicit AppBody(http2::AppStream& app) : app_(app) {}
+    BodyPiece take() { return app_.take(); }
+    Task<BodyPiece> next() { return app_.next(); }
+    bool ended() const { return app_.ended(); }
+    http2::AppStream& app() const { return app_; }
+
+private:
+    http2::AppStream& app_;
+};
+
+/// Ahead of the last piece: what is behind it. Trailers of HTTP/1 are dropped where they are read.
+void pass_trailers(Exchange&, const BodyReader&) {}
+void pass_trailers(Exchange& x, const AppBody& body) {
+    Fields fields;
+    client_trailer_fields(body.app().trailers(), *x.route, fields);
+    if (!fields.empty()) x.client.set_trailers(fields);
+}
+
+/// Why an app cut its answer, for clients that can be told.
+void note_reset(Exchange&, const BodyReader&) {}
+void note_reset(Exchange& x, const AppBody& body) { x.reset_code = body.app().reset_code(); }
+
 /// Relays the body of the app's answer; the head was sent with its first piece.
-Task<> relay(EventLoop& loop, Exchange& x, BodyReader& body, BodyPiece piece, Deadline& waiting, error_code gone) {
+template <class Body>
+Task<> relay(EventLoop& loop, Exchange& x, Body& body, BodyPiece piece, Deadline& waiting, error_code gone) {
     while (!piece.end && !gone) {
         loop.deadlines.arm(waiting, x.pool->settings().response_timeout);
         piece = co_await body.next();
@@ -34,8 +61,10 @@ Task<> relay(EventLoop& loop, Exchange& x, BodyReader& body, BodyPiece piece, De
         if (piece.error) {
             if (x.record.reason.empty())
                 x.record.reason = piece.error == asio::error::timed_out ? "upstream_timeout" : "upstream_truncated";
+            note_reset(x, body);
             co_return x.client.cut();
         }
+        if (piece.end) pass_trailers(x, body);
         if (!x.client.send_body(piece.data, piece.end)) gone = co_await x.client.flush();
     }
     if (gone) {
@@ -61,6 +90,34 @@ void write_answer_head(Exchange& x) {
                               .set_cookie = x.set_cookie.empty() ? std::nullopt : std::make_optional(x.set_cookie),
                               .session_route = x.session_route()};
     client_response_fields(head, rules, x.arena, answer.fields);
+}
+
+/// respond(), over whatever the answer comes. @param complete  null: nobody asks
+template <class Body>
+Task<std::optional<Answer>> pass_on(EventLoop& loop, Exchange& x, Body body, Deadline& waiting, bool* complete) {
+    const ResponseHead& head = x.answer_head;
+    waiting.disarm();
+    if (x.route->session_control) {
+        auto failed = co_await obey_session_command(loop, x, head);
+        if (failed) co_return failed;
+    }
+    if (!mint(loop, x)) {
+        auto failed = co_await mint_with_store(loop, x);
+        if (failed) co_return failed;
+    }
+
+    write_answer_head(x);
+    x.record.status = head.status;
+    x.relaying_since = loop.deadlines.now();
+
+    BodyPiece piece = body.take();
+    if (piece.error) co_return Answer{.status = 502, .reason = "upstream_bad_answer"};
+    if (piece.end) pass_trailers(x, body);
+    error_code gone;
+    if (!x.client.send_head(x.answer, piece.data, piece.end)) gone = co_await x.client.flush();
+    if (gone || !piece.end) co_await relay(loop, x, body, piece, waiting, gone);
+    if (complete) *complete = body.ended();
+    co_return std::nullopt;
 }
 
 }  // namespace
@@ -94,29 +151,12 @@ Task<std::optional<Answer>> mint_with_store(EventLoop& loop, Exchange& x) {
 }
 
 Task<std::optional<Answer>> respond(EventLoop& loop, Exchange& x, Stream& app, Deadline& waiting, bool& complete) {
-    const ResponseHead& head = x.answer_head;
-    waiting.disarm();
-    if (x.route->session_control) {
-        auto failed = co_await obey_session_command(loop, x, head);
-        if (failed) co_return failed;
-    }
-    if (!mint(loop, x)) {
-        auto failed = co_await mint_with_store(loop, x);
-        if (failed) co_return failed;
-    }
+    const BodyReader body(app, x.answer_head.framing, x.answer_head.content_length);
+    return pass_on(loop, x, body, waiting, &complete);
+}
 
-    write_answer_head(x);
-    x.record.status = head.status;
-    x.relaying_since = loop.deadlines.now();
-
-    BodyReader body(app, head.framing, head.content_length);
-    BodyPiece piece = body.take();
-    if (piece.error) co_return Answer{.status = 502, .reason = "upstream_bad_answer"};
-    error_code gone;
-    if (!x.client.send_head(x.answer, piece.data, piece.end)) gone = co_await x.client.flush();
-    if (gone || !piece.end) co_await relay(loop, x, body, piece, waiting, gone);
-    complete = body.ended();
-    co_return std::nullopt;
+Task<std::optional<Answer>> respond(EventLoop& loop, Exchange& x, http2::AppStream& app, Deadline& waiting) {
+    return pass_on(loop, x, AppBody(app), waiting, nullptr);
 }
 
 }  // namespace rotagate::proxy

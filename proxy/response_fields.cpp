@@ -122,4 +122,10 @@ void client_response_fields(const ResponseHead& head, const ResponseRules& rules
     ClientFields(head, rules, arena, out).add_all();
 }
 
+void client_trailer_fields(std::span<const Field> trailers, const config::Route& route, Fields& out) {
+    for (const Field& field : trailers)
+        if (field.known == Known::other && !is_edited(route.response_headers, field.name, same_name))
+            out.push_back(field);
+}
+
 }  // namespace rotagate::proxy

@@ -10,6 +10,7 @@
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <sys/uio.h>
 
+#include "proxy/abortable.hpp"
 #include "proxy/buffer.hpp"
 #include "proxy/poller.hpp"
 #include "proxy/task.hpp"
@@ -30,7 +31,10 @@ protected:
 
 /// A connected stream of bytes, plain or TLS, towards a client or an app. OpenSSL works between memory blocks; the
 /// socket is read and written with one system call for as many records as there are. One coroutine reads, one writes.
-class Stream final : public std::enable_shared_from_this<Stream>, private Pollable, private Outbox::Sender {
+class Stream final : public std::enable_shared_from_this<Stream>,
+                     public Abortable,
+                     private Pollable,
+                     private Outbox::Sender {
 public:
     /// @param socket       connected
     /// @param ssl          with its role set; null: plain
@@ -80,8 +84,7 @@ public:
     /// Whether the peer has closed its side, or is gone, which may be known before all is read that it sent.
     bool peer_closed() const { return peer_closed_; }
 
-    /// Ends all waiting, now and later, with this error.
-    void abort(error_code reason);
+    void abort(error_code reason) override;
     /// Ends a waiting more() with operation_aborted; the stream stays usable.
     void interrupt();
     /// Says goodbye to the peer: no more is sent. What it still sends can be read.

@@ -8,6 +8,7 @@
 #include <boost/intrusive/list.hpp>
 
 #include "proxy/balance.hpp"
+#include "proxy/http2_app_connections.hpp"
 
 namespace rotagate::proxy {
 namespace {
@@ -164,13 +165,16 @@ Task<session::Result<std::shared_ptr<Stream>>> Connector::connect(Deadlines& dea
 class UpstreamPool::Server final : public StreamWatcher {
 public:
     Server(asio::io_context& loop, const config::Upstream& upstream, const config::Address& address, SSL_CTX* tls,
-           std::shared_ptr<ServerHealth> shared_health)
+           std::shared_ptr<ServerHealth> shared_health, Deadlines& deadlines)
         : connector(loop, address, tls, tls_name(upstream, address)),
           name(address.text()),
           host(host_field(upstream, address)),
           health(std::move(shared_health)),
           max_idle(upstream.max_idle_connections),
-          poller(asio::use_service<Poller>(loop)) {}
+          poller(asio::use_service<Poller>(loop)) {
+        if (upstream.protocol == config::Protocol::h2c)
+            http2 = std::make_unique<http2::AppConnections>(loop, connector, deadlines, upstream);
+    }
 
     ~Server() {
         for (const auto& kept : idle) kept.stream->unwatch(), kept.stream->close();
@@ -214,7 +218,8 @@ public:
         std::uint64_t round;  ///< of the poller, in which it was given back
     };
     Poller& poller;
-    std::vector<Idle> idle;  ///< in the order of their rounds
+    std::vector<Idle> idle;                        ///< in the order of their rounds
+    std::unique_ptr<http2::AppConnections> http2;  ///< null: it is spoken to over HTTP/1
 };
 
 UpstreamPool::Lease::Lease(Server& server, std::shared_ptr<Stream> stream, bool reused)
@@ -227,6 +232,18 @@ UpstreamPool::Lease::~Lease() {
     --server_->active;
     stream_->close();
 }
+
+UpstreamPool::Place::Place(Server& server, std::shared_ptr<http2::AppConnection> connection)
+    : server_(&server), connection_(std::move(connection)) {
+    ++server_->active;
+}
+
+UpstreamPool::Place::~Place() {
+    if (server_) --server_->active;
+}
+
+const std::string& UpstreamPool::Place::server_name() const { return server_->name; }
+const std::string& UpstreamPool::Place::host() const { return server_->host; }
 
 const std::string& UpstreamPool::Lease::server_name() const { return server_->name; }
 const std::string& UpstreamPool::Lease::host() const { return server_->host; }
@@ -243,7 +260,8 @@ UpstreamPool::UpstreamPool(asio::io_context& loop, const config::Upstream& setti
     : settings_(settings), deadlines_(deadlines), metrics_(metrics) {
     if (settings.tls) tls_ = tls::upstream_context(*settings.tls);
     for (std::size_t i = 0; i < settings.servers.size(); ++i)
-        servers_.push_back(std::make_unique<Server>(loop, settings_, settings.servers[i], tls_.get(), health[i]));
+        servers_.push_back(
+            std::make_unique<Server>(loop, settings_, settings.servers[i], tls_.get(), health[i], deadlines));
 }
 
 UpstreamPool::~UpstreamPool() = default;
@@ -272,6 +290,23 @@ Task<session::Result<UpstreamPool::Lease>> UpstreamPool::connect(const Attempt& 
     if (stream) co_return Lease(server, std::move(*stream), false);
     metrics_.upstream_connect_failures.add();
     co_return stream.error();
+}
+
+Task<session::Result<UpstreamPool::Place>> UpstreamPool::place(const Attempt& attempt) {
+    Server& server = *servers_[attempt.server];
+    http2::AppConnections& connections = *server.http2;
+    while (true) {
+        if (auto connection = connections.with_room()) co_return Place(server, std::move(connection));
+        const bool opens = !connections.opening();
+        if (opens) metrics_.upstream_connects.add();
+        const auto opened = co_await connections.open();
+        if (!opened) {
+            if (opens) metrics_.upstream_connect_failures.add();
+            co_return opened.error();
+        }
+        // An app that takes no request on a new connection is waited for there; others may have been faster, too.
+        if (*opened && !(*opened)->has_room() && (*opened)->streams() == 0) co_return Place(server, *opened);
+    }
 }
 
 }  // namespace rotagate::proxy

@@ -14,6 +14,10 @@
 
 namespace rotagate::proxy {
 
+namespace http2 {
+class AppConnection;
+}
+
 using Endpoint = asio::generic::stream_protocol::endpoint;
 
 /// What the health checks find out about a server, shared by all event loops.
@@ -84,6 +88,24 @@ public:
         bool reused_;
     };
 
+    /// A connection that is shared, for one request over HTTP/2. Its server counts as busy with that.
+    class Place {
+    public:
+        Place(Server& server, std::shared_ptr<http2::AppConnection> connection);
+        Place(Place&& other) noexcept
+            : server_(std::exchange(other.server_, nullptr)), connection_(std::move(other.connection_)) {}
+        Place& operator=(Place&&) = delete;
+        ~Place();
+
+        const std::shared_ptr<http2::AppConnection>& connection() const { return connection_; }
+        const std::string& server_name() const;
+        const std::string& host() const;
+
+    private:
+        Server* server_;
+        std::shared_ptr<http2::AppConnection> connection_;
+    };
+
     UpstreamPool(asio::io_context& loop, const config::Upstream& settings,
                  const std::vector<std::shared_ptr<ServerHealth>>& health, Deadlines& deadlines, LoopMetrics& metrics);
     ~UpstreamPool();
@@ -101,6 +123,9 @@ public:
     std::optional<Lease> kept(const Attempt& attempt);
     /// A new connection to that server. Errors: Connector's.
     Task<session::Result<Lease>> connect(const Attempt& attempt);
+    /// Where that server speaks HTTP/2: a place on a connection, a new one where it takes one. Errors: Connector's;
+    /// bad_message (it does not speak it).
+    Task<session::Result<Place>> place(const Attempt& attempt);
 
     const config::Upstream& settings() const { return settings_; }
 

@@ -230,6 +230,7 @@ SCENARIO("what an operator leaves out has its default", "[config][load]") {
     CHECK_FALSE(config.admin);
     CHECK(config.session.store_timeout == 1s);
     CHECK(config.session.cookie.name == "__Host-session");
+    CHECK(config.upstreams.at(0).protocol == Protocol::http1);
     CHECK(config.upstreams.at(0).balance == Balance::round_robin);
     CHECK(config.upstreams.at(0).max_idle_connections == 64);
     CHECK(config.routes.at(0).access == Access::required);

@@ -157,9 +157,14 @@ SCENARIO("upstreams must have a name and servers", "[config][rules]") {
          "2:31: upstreams.shop.servers: is missing; write servers: [127.0.0.1:9000]"},
         {"upstreams: { \"my shop\": { servers: [a:1] } }\n",
          "2:14: upstreams.my shop: is not an upstream's name; write 1 to 64 letters, digits, \"-\", \"_\" or \".\""},
+        {"upstreams: { shop: { servers: [a:1], retries: 2 } }\n",
+         "2:38: upstreams.shop.retries: is not a known key; known here are balance, connect_timeout, health, "
+         "max_idle_connections, protocol, response_timeout, servers and tls"},
         {"upstreams: { shop: { servers: [a:1], protocol: fastcgi } }\n",
-         "2:38: upstreams.shop.protocol: is not a known key; known here are balance, connect_timeout, health, "
-         "max_idle_connections, response_timeout, servers and tls"},
+         "2:48: upstreams.shop.protocol: 'fastcgi' is not one of http1 or h2c"},
+        {"upstreams: { shop: { servers: [a:1], protocol: h2c, tls: {} } }\n",
+         "2:48: upstreams.shop.protocol: h2c is HTTP/2 in the clear, and the servers are spoken to over TLS; remove "
+         "one of the two"},
         {"upstreams: { shop: { servers: [\"unix:/run/a.sock\"], tls: {} } }\n",
          "2:58: upstreams.shop.tls.server_name: is missing, and a unix socket has no name to verify; write "
          "server_name: "

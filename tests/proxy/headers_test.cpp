@@ -1,5 +1,7 @@
 #include "proxy/headers.hpp"
 
+#include <vector>
+
 #include <catch2/catch.hpp>
 
 #include "proxy/client_certificate.hpp"
@@ -248,6 +250,45 @@ SCENARIO("answers without a body keep the length that the body would have", "[he
     CHECK(x.to_client("Content-Length: 3\r\n", "204") == "");
     x.method = "HEAD";
     CHECK(x.to_client("Content-Length: 3\r\n") == "Content-Length: 3\n");
+}
+
+SCENARIO("behind a body passes only what no head could say", "[headers]") {
+    config::Route route;
+    route.request_headers.remove = {"X-Debug"};
+    route.response_headers.set = {{"X-Env", "production"}};
+    std::vector<Field> trailers;
+    for (const std::string_view name : {"grpc-status",
+                                        "x-checksum",
+                                        "x-debug",
+                                        "x_debug",
+                                        "x-env",
+                                        "set-cookie",
+                                        "x-session-user",
+                                        "x_session_user",
+                                        "x-user-id",
+                                        "content-length",
+                                        "transfer_encoding",
+                                        "connection",
+                                        "host",
+                                        "cookie",
+                                        "location",
+                                        "cache-control",
+                                        "authorization",
+                                        "x-forwarded-for",
+                                        "proxy",
+                                        "te",
+                                        "date"})
+        trailers.push_back({name, "1", classify(name)});
+    const auto names = [](const Fields& fields) {
+        std::string text;
+        for (const Field& field : fields) text.append(field.name).append(" ");
+        return text;
+    };
+    Fields to_client, to_app;
+    client_trailer_fields(trailers, route, to_client);
+    app_trailer_fields(trailers, route, to_app);
+    CHECK(names(to_client) == "grpc-status x-checksum x-debug x_debug ");
+    CHECK(names(to_app) == "grpc-status x-checksum x-env ");
 }
 
 SCENARIO("a stripped prefix is put back into locations and cookies", "[headers]") {

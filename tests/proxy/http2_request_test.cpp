@@ -112,3 +112,17 @@ SCENARIO("heads over the limits are refused, and nothing more is kept of them", 
     for (int i = 0; i < 1'000; ++i) crumbs.emplace_back("cookie", "a=b");
     CHECK(Request(crumbs, false, 100'000).status == 0);
 }
+
+SCENARIO("trailers have what the head has left of the limits", "[http2]") {
+    RequestHead head;
+    Arena arena;
+    http2::RequestReader reader(head, arena, 1'000);
+    reader.add("x", std::string(500, 'x'));
+    std::vector<Field> trailers;
+    CHECK(reader.add_trailer("x-sum", "1", trailers));
+    CHECK(trailers.at(0).name == "x-sum");
+    CHECK_FALSE(reader.add_trailer("x y", "1", trailers));
+    CHECK_FALSE(reader.add_trailer("x", "a\r\nb", trailers));
+    CHECK_FALSE(reader.add_trailer("x", std::string(500, 'x'), trailers));
+    CHECK(trailers.size() == 1);
+}
