@@ -81,21 +81,25 @@ int seal(const TicketKey& key, unsigned char* name, unsigned char* iv, EVP_CIPHE
     return begun && begin_mac(mac, key) ? good : failed;
 }
 
-int open(const TicketRing& ring, const unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
-         EVP_MAC_CTX* mac) {
+/// @param renews  whether the client gets another ticket in any case
+int open(const TicketRing& ring, const unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac,
+         bool renews) {
     const auto key = std::find_if(ring.begin(), ring.end(), [&](const TicketKey& candidate) {
         return std::equal(candidate.name.begin(), candidate.name.end(), name);
     });
     if (key == ring.end()) return unknown_key;
     const bool begun = EVP_DecryptInit_ex2(cipher, EVP_aes_256_cbc(), key->cipher.data(), iv, nullptr) == 1;
     if (!begun || !begin_mac(mac, *key)) return failed;
-    return key == ring.begin() ? good : renew;
+    return key == ring.begin() && !renews ? good : renew;
 }
 
 int on_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac, int sealing) {
     const auto* keys = static_cast<const TicketKeys*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), keys_index()));
     const auto ring = keys->ring();
-    return sealing ? seal(ring->front(), name, iv, cipher, mac) : open(*ring, name, iv, cipher, mac);
+    if (sealing) return seal(ring->front(), name, iv, cipher, mac);
+    // A ticket of TLS 1.3 is for one use, or else who listens could tell that two connections are of one client (RFC
+    // 8446 appendix C.4).
+    return open(*ring, name, iv, cipher, mac, SSL_version(ssl) >= TLS1_3_VERSION);
 }
 
 }  // namespace

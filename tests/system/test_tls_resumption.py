@@ -59,6 +59,16 @@ def test_a_session_is_resumed_for_the_same_host_on_any_thread(hosts, version, na
         assert visitor(hosts, name, ticket=first.ticket).resumed
 
 
+def test_each_resumption_brings_the_next_ticket(hosts):
+    """RFC 8446 appendix C.4: tickets that are used twice tell who listens that it is one client."""
+    visitor = Visitor(version=VERSIONS[1])
+    visits = [visitor(hosts, "a.hosts.test")]
+    for _ in range(4):
+        visits.append(visitor(hosts, "a.hosts.test", ticket=visits[-1].ticket))
+    assert [visit.resumed for visit in visits] == [False, True, True, True, True]
+    assert len({visit.ticket.id for visit in visits}) == 5
+
+
 @versions
 @pytest.mark.parametrize("first, then", [pair for pair in itertools.permutations(
     ["a.hosts.test", "b.hosts.test", "x.wild.test", "y.wild.test", "unknown.test", None], 2)],
