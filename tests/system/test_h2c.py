@@ -15,7 +15,8 @@ from harness.client import connect
 from harness.deadlines import PATIENCE, SCALE, poll
 from harness.gateway import COOKIE, free_port, route
 from harness.http1 import crlf
-from harness.http2 import ACK, PING, SETTINGS, FrameClient, Reset, block, frame, request_fields, setting
+from harness.http2 import (ACK, END_HEADERS, END_STREAM, HEADERS, PING, SETTINGS, FrameClient, Reset, block, frame,
+                           request_fields, rst_stream, setting)
 from harness.http2_app import Http2App, answer_plainly
 
 SANITIZED = SCALE > 1
@@ -481,6 +482,26 @@ def test_an_app_that_resets_without_an_answer_gets_502(calls, app, code):
     with calls.http2() as client:
         assert client.request("POST", "/reset", {}, b"hello").status == 502
     assert len(app.calls("/reset")) == before + 1, "what the app may have done is not done again"
+
+
+def test_rapid_reset_reaches_the_app_bounded_and_cuts_nobody_else(new_site, new_app):
+    """SECURITY H1, where all users share the app's connection."""
+    app = new_app()
+    app.on("/rapid", lambda call: call.await_reset())
+    site = calls_site(new_site, app.address)
+    head = block(request_fields(path="/rapid"))
+    with site.http2() as other, site.frames() as client, site.gateway.flat_memory(ALLOWANCE):
+        assert other.get("/beside").body == b"plain"
+        for stream in range(1, 20_000, 200):
+            streams = range(stream, stream + 200, 2)
+            heads = b"".join(frame(HEADERS, one, head, END_HEADERS | END_STREAM) for one in streams)
+            if not client.send(heads) or not client.send(b"".join(rst_stream(one) for one in streams)):
+                break
+            assert other.get("/beside").body == b"plain"
+        assert client.farewell() == "GOAWAY ENHANCE_YOUR_CALM"
+        assert other.get("/beside").body == b"plain"
+    assert len(app.calls("/rapid")) <= 1500
+    assert len({call.connection for call in app.calls("/beside")}) <= 2 and not app.violations
 
 
 # ---- retries --------------------------------------------------------------------------------------------------------------
