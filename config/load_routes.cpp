@@ -87,6 +87,15 @@ void read_rewrite(Reader yaml, Route& route) {
     yaml.reject_unknown();
 }
 
+Cors read_cors(Reader yaml) {
+    Cors cors;
+    yaml.read_list("origins", cors.origins, origin);
+    if (!yaml.has("origins") || yaml.is_empty("origins")) yaml.missing("origins", "origins: [https://app.example.org]");
+    yaml.read("credentials", cors.credentials);
+    yaml.reject_unknown();
+    return cors;
+}
+
 void read_session_rules(Reader& yaml, Route& route) {
     yaml.read(
         "access", route.access,
@@ -125,6 +134,7 @@ Route read_route(Reader& yaml, const Names& upstreams) {
     yaml.read("host", route.host,
               one_of<HostHeader>({{"preserve", HostHeader::preserve}, {"upstream", HostHeader::upstream}}));
     if (auto headers = yaml.map("headers")) read_headers(*headers, route);
+    if (auto cors = yaml.map("cors")) route.cors = read_cors(*cors);
     yaml.read("encoded_slashes", route.encoded_slashes, one_of<bool>({{"allow", true}, {"refuse", false}}));
     yaml.reject_unknown();
     return route;

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "proxy/cors.hpp"
 #include "proxy/pipeline.hpp"
 #include "proxy/route.hpp"
 
@@ -88,6 +89,7 @@ Task<> respond_with(EventLoop& loop, Exchange& x, const Answer& answer) {
     ResponseHead ours;
     ours.status = answer.status;
     add_fields(answer, page ? "text/html; charset=utf-8" : "application/json", ours.fields);
+    if (x.route && x.route->cors) add_cors_fields(*x.route->cors, x.request, ours.fields);
     AnswerHead head{.status = answer.status, .reason = {}, .fields = {}, .has_body = true, .content_length = {}};
     if (x.route) {
         const ResponseRules rules{.route = *x.route,

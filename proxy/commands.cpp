@@ -36,7 +36,7 @@ int run(const std::string& file) {
     auto config = load(file);
     if (!config) return 1;
     setup_process_log(config->log);
-    Server{std::move(*config)}.run();
+    Server{std::move(*config), [file] { return config::load_file(file, file_inspectors()); }}.run();
     return 0;
 }
 
@@ -102,7 +102,10 @@ const CLI::Validator not_empty{[](const std::string& value) { return value.empty
 
 CommandLine::CommandLine() {
     app.require_subcommand(1);
-    CLI::App* command = app.add_subcommand("run", "run in the foreground; SIGTERM lets requests in flight finish");
+    CLI::App* command =
+        app.add_subcommand("run",
+                           "run in the foreground; SIGTERM lets requests in flight finish, SIGHUP reads the "
+                           "configuration again");
     command->add_option("--config", config_file, "the configuration")->required()->type_name("FILE");
     command->callback([this] { exit_code = run(config_file); });
 

@@ -22,11 +22,11 @@ error_code errc(boost::system::errc::errc_t code) { return boost::system::errc::
 
 }  // namespace
 
-Connection::Connection(EventLoop& loop, const Listening& listening, Socket socket, Peer peer)
+Connection::Connection(EventLoop& loop, std::shared_ptr<const Listening> listening, Socket socket, const Peer& peer)
     : loop_(loop),
-      frontend_(loop, listening, std::move(peer)),
+      frontend_(loop, std::move(listening), peer),
       stream_(std::make_shared<Stream>(loop.context, std::move(socket),
-                                       listening.tls ? listening.tls->accept() : nullptr, Buffer::client_size)),
+                                       frontend_.tls ? frontend_.tls->accept() : nullptr, Buffer::client_size)),
       deadline_([this] { on_deadline(); }),
       writing_([this] { stream_->abort(asio::error::timed_out); }) {
     frontend_.ssl = stream_->ssl();
@@ -42,7 +42,7 @@ Connection::~Connection() {
 
 Task<> Connection::run() {
     const auto self = shared_from_this();
-    if (frontend_.listening.tls) {
+    if (frontend_.tls) {
         wait_until(loop_.site->config.limits.header_timeout);
         const error_code ec = co_await stream_->handshake();
         if (ec) {
@@ -100,7 +100,7 @@ Task<bool> Connection::next_request() {
     if (length == 0) co_return false;
     deadline_.disarm();
     phase_ = Phase::exchange;
-    exchange_ = std::make_unique<Exchange>(*this, frontend_.peer, loop_.site);
+    exchange_ = std::make_unique<Exchange>(*this, frontend_.peer(), loop_.site);
     const std::string_view text = stream_->input().substr(0, length);
     stream_->consume(length);
     if (const auto answer = prepare(text)) {
@@ -171,8 +171,8 @@ Task<std::size_t> Connection::read_head() {
 Task<> Connection::refuse(unsigned status, std::string_view reason) {
     deadline_.disarm();
     phase_ = Phase::exchange;
-    exchange_ = std::make_unique<Exchange>(*this, frontend_.peer, loop_.site);
-    exchange_->client_address = frontend_.peer.address;
+    exchange_ = std::make_unique<Exchange>(*this, frontend_.peer(), loop_.site);
+    exchange_->client_address = exchange_->peer.address;
     const RequestId id = loop_.request_id();
     exchange_->request_id = exchange_->arena.keep({id.data(), id.size()});
     exchange_->request.keep_alive = false;
@@ -190,7 +190,7 @@ std::optional<Answer> Connection::prepare(std::string_view text) {
     if (error) x.request.framing = Framing::none;
     body_.emplace(*stream_, x.request.framing, x.request.content_length);
     body_bytes_ = 0;
-    keep_alive_ = !error && x.request.keep_alive && !loop_.draining();
+    keep_alive_ = !error && x.request.keep_alive && !frontend_.ending();
     return frontend_.prepare(x, error);
 }
 

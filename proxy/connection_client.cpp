@@ -46,7 +46,7 @@ void Connection::frame(AnswerHead& head) {
     chunked_ = head.has_body && !head.content_length && !http10;
     if (head.has_body && !head.content_length && http10) keep_alive_ = false;
     if (!body_ || !body_->ended()) keep_alive_ = false;  // the answer came before the request's end
-    if (loop_.draining()) keep_alive_ = false;
+    if (frontend_.ending()) keep_alive_ = false;
     if (chunked_) head.fields.push_back({"Transfer-Encoding", "chunked"});  // the length is not known
     frontend_.complete(head, length_text_);
     if (!keep_alive_) {

@@ -37,6 +37,7 @@ struct Exchange {
     std::string path_storage;
     Target target;
     const config::Route* route = nullptr;
+    bool preflight = false;  ///< the app is asked what pages of another origin may do; no session has to do with it
     UpstreamPool* pool = nullptr;
 
     // What `admit` found.
@@ -61,7 +62,7 @@ struct Exchange {
     RequestRecord record;
     Arena arena;
 
-    bool session_route() const { return route && route->access != config::Access::open; }
+    bool session_route() const { return route && !preflight && route->access != config::Access::open; }
 };
 
 /// An answer of the gateway itself.

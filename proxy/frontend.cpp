@@ -45,18 +45,32 @@ bool session_ended(EventLoop& loop, Exchange& x) {
 
 }  // namespace
 
+Frontend::Frontend(EventLoop& its_loop, std::shared_ptr<const Listening> its_listening, const Peer& peer)
+    : loop(its_loop), listening(std::move(its_listening)), tls(listening->tls), peers_{peer, peer} {
+    peers_[0].trusted = false;
+    peers_[1].trusted = true;
+}
+
+const Peer& Frontend::peer() {
+    if (trusted_as_of_ != loop.site->number) {
+        trusted_as_of_ = loop.site->number;
+        trusted_ = in_networks(peers_[0].address, loop.site->config.trusted_proxies) ? 1 : 0;
+    }
+    return peers_[trusted_];
+}
+
 std::optional<Answer> Frontend::prepare(Exchange& x, const std::optional<http1::HeadError>& error) {
     const auto& trusted = x.site->config.trusted_proxies;
-    x.client_address = error ? peer.address : client_address(x.request, peer, trusted);
-    if (!error) x.origin = client_origin(x.request, peer, trusted);
+    x.client_address = error ? x.peer.address : client_address(x.request, x.peer, trusted);
+    if (!error) x.origin = client_origin(x.request, x.peer, trusted);
     const RequestId fresh_id = loop.request_id();
     x.request_id = x.arena.keep({fresh_id.data(), fresh_id.size()});
     if (error) return Answer{.status = error->status, .reason = error->reason, .location = {}, .close = true};
-    if (peer.trusted) {
+    if (x.peer.trusted) {
         if (const auto id = find(x.request.fields, Known::x_request_id); id && is_request_id(*id)) x.request_id = *id;
     }
     if (!serves(x.request.host)) return Answer{.status = 421, .reason = "misdirected"};
-    if (listening.settings->redirect_to_https && x.request.target != "*") return redirect(x);
+    if (listening->settings.redirect_to_https && x.request.target != "*") return redirect(x);
     return std::nullopt;
 }
 
@@ -69,7 +83,7 @@ void Frontend::complete(AnswerHead& head, std::array<char, 20>& room) const {
 }
 
 std::chrono::milliseconds Frontend::idle_limit() const {
-    return loop.draining() ? drain_grace : loop.site->config.limits.idle_timeout;
+    return ending() ? drain_grace : loop.site->config.limits.idle_timeout;
 }
 
 /// Whether the certificate that the client was shown is for this host too: else the request was meant for another
@@ -78,7 +92,7 @@ std::chrono::milliseconds Frontend::idle_limit() const {
 bool Frontend::serves(const std::string& host) {
     if (!ssl || host == covered_host_) return true;
     const std::string_view name = tls::server_name(ssl);
-    const bool meant_for_another = name.empty() ? listening.tls->has_another_for(ssl, host) : !same_name(name, host);
+    const bool meant_for_another = name.empty() ? tls->has_another_for(ssl, host) : !same_name(name, host);
     if (meant_for_another && !tls::covers(ssl, host)) return false;
     covered_host_ = host;
     return true;

@@ -21,7 +21,7 @@ constexpr std::size_t most_waiting = 64 * config::KiB;
 Stream::Stream(Connection& connection, std::int32_t id)
     : connection_(connection),
       id_(id),
-      exchange_(std::make_unique<Exchange>(*this, connection.frontend().peer, connection.frontend().loop.site)),
+      exchange_(std::make_unique<Exchange>(*this, connection.frontend().peer(), connection.frontend().loop.site)),
       head_(exchange_->request, exchange_->arena, exchange_->site->config.limits.header_bytes),
       reading_([this] { timed_out_ = true, body_changed_.notify(); }),
       writing_([this] { connection_.reset(*this, NGHTTP2_CANCEL); }) {}

@@ -80,6 +80,16 @@ MetricFamily histogram(const Loops& loops, std::string name, std::string help, H
     return {std::move(name), std::move(help), MetricType::Histogram, {std::move(metric)}};
 }
 
+MetricFamily reloads(const Loops& loops) {
+    MetricFamily family{"rotagate_config_reloads_total",
+                        "Reloads of the configuration; failed: the one that was in force stayed so.",
+                        MetricType::Counter,
+                        {}};
+    family.metric.push_back(labelled("result", "done", sum(loops, &LoopMetrics::reloads_done)));
+    family.metric.push_back(labelled("result", "failed", sum(loops, &LoopMetrics::reloads_failed)));
+    return family;
+}
+
 MetricFamily build_info() {
     ClientMetric metric;
     metric.label.push_back({"version", ROTAGATE_VERSION});
@@ -100,6 +110,9 @@ constexpr Plain plain_metrics[] = {
     {"rotagate_connections_refused_total", "Client connections closed at once, over limits.connections.",
      &LoopMetrics::connections_refused},
     {"rotagate_connections_open", "Client connections open now.", &LoopMetrics::connections_open, MetricType::Gauge},
+    {"rotagate_proxy_headers_refused_total",
+     "Connections closed since their PROXY header was missing, malformed or late.",
+     &LoopMetrics::proxy_headers_refused},
     {"rotagate_tls_handshakes_failed_total", "TLS handshakes with clients that failed.",
      &LoopMetrics::tls_handshakes_failed},
     {"rotagate_upstream_connects_total", "Connections opened to apps.", &LoopMetrics::upstream_connects},
@@ -194,6 +207,7 @@ std::string Metrics::text() const {
         const auto value = static_cast<double>(proxy::sum(loops_, plain.counter));
         families.push_back(single(plain.name, plain.help, plain.type, value));
     }
+    families.push_back(reloads(loops_));
     for (const Gauge& gauge : gauges_)
         families.push_back(single(gauge.name, gauge.help, MetricType::Gauge, gauge.read()));
     std::ostringstream out;

@@ -1,5 +1,6 @@
 #include "proxy/pipeline.hpp"
 
+#include "proxy/cors.hpp"
 #include "proxy/route.hpp"
 
 namespace rotagate::proxy {
@@ -13,7 +14,7 @@ void record(EventLoop& loop, Exchange& x) {
     RequestRecord& r = x.record;
     r.duration = duration_cast<microseconds>(std::chrono::steady_clock::now() - x.began);
     loop.metrics.record(r);
-    if (!loop.shared.access_log.enabled()) return;
+    if (!loop.access_log.enabled()) return;
     r.request_id = x.request_id;
     r.client = x.client_address;
     r.method = x.request.method.empty() ? "-" : x.request.method;
@@ -26,7 +27,7 @@ void record(EventLoop& loop, Exchange& x) {
         r.session = x.session->id.log_name();
     }
     if (x.pool && !r.server.empty()) r.upstream = x.pool->settings().name;
-    loop.shared.access_log.write(r);
+    loop.access_log.write(r);
 }
 
 /// What is refused whoever asks for it. It is decided after `admit`, for this answer carries the session's cookie too.
@@ -69,15 +70,15 @@ void note(EventLoop& loop, const Exchange& x, SecurityEvent::Kind kind, Reason r
           std::string_view detail) {
     const session::User user = id ? id->user() : session::User{};
     const std::string session = id ? id->log_name() : std::string();
-    loop.shared.security_log.write({.kind = kind,
-                                    .reason = reason,
-                                    .user = user.id,
-                                    .org = user.org,
-                                    .session = session,
-                                    .client = x.client_address,
-                                    .request_id = x.request_id,
-                                    .detail = detail},
-                                   loop.metrics);
+    loop.security_log.write({.kind = kind,
+                             .reason = reason,
+                             .user = user.id,
+                             .org = user.org,
+                             .session = session,
+                             .client = x.client_address,
+                             .request_id = x.request_id,
+                             .detail = detail},
+                            loop.metrics);
 }
 
 // The first step; the rules themselves are in route.cpp.
@@ -87,7 +88,9 @@ std::optional<Answer> route(Exchange& x) {
     if (!target) return Answer{.status = 400, .reason = "ambiguous_path", .location = {}, .close = true};
     x.target = *target;
     const config::Config& settings = x.site->config;
-    x.route = find_route(settings.routes, x.request.host, x.target.path, x.request.method);
+    x.route = preflight_route(settings.routes, x.request, x.request.host, x.target.path);
+    x.preflight = x.route != nullptr;
+    if (!x.route) x.route = find_route(settings.routes, x.request.host, x.target.path, x.request.method);
     if (!x.route) return Answer{.status = 404, .reason = "no_route"};
     x.pool = x.site->pools[static_cast<std::size_t>(x.route - settings.routes.data())];
     return std::nullopt;

@@ -96,7 +96,7 @@ Task<std::optional<Answer>> mint_with_store(EventLoop& loop, Exchange& x) {
 Task<std::optional<Answer>> respond(EventLoop& loop, Exchange& x, Stream& app, Deadline& waiting, bool& complete) {
     const ResponseHead& head = x.answer_head;
     waiting.disarm();
-    if (x.route->session_control) {
+    if (x.route->session_control && !x.preflight) {
         auto failed = co_await obey_session_command(loop, x, head);
         if (failed) co_return failed;
     }

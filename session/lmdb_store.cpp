@@ -33,6 +33,11 @@ std::shared_ptr<SessionStore> LmdbStores::on(boost::asio::io_context& loop) {
     return std::make_shared<LmdbStore>(kept_, loop);
 }
 
+void LmdbStores::adopt(const config::Session& settings) {
+    kept_->sessions.adopt(settings);
+    kept_->patience = settings.store_timeout;
+}
+
 LmdbStore::LmdbStore(std::shared_ptr<LmdbStores::Kept> kept, boost::asio::io_context& loop)
     : kept_(std::move(kept)), sessions_(kept_->sessions), writer_(kept_->writer), waits_(writer_, loop) {}
 

@@ -39,8 +39,8 @@ struct MemoryStore::Impl {
         MemoryShard shard;
     };
 
-    Impl(const config::Session& given, Clock clock_, ExpiryListener listener)
-        : settings(given), clock(clock_ ? std::move(clock_) : wall_clock()), on_expiry(std::move(listener)) {
+    Impl(const config::Session& settings, Clock clock_, ExpiryListener listener)
+        : clock(clock_ ? std::move(clock_) : wall_clock()), on_expiry(std::move(listener)) {
         for (auto& slot : slots) slot = std::make_unique<Slot>(settings);
     }
 
@@ -75,7 +75,6 @@ struct MemoryStore::Impl {
         return ended;
     }
 
-    const config::Session settings;
     const Clock clock;
     const ExpiryListener on_expiry;
     const KeyedHash hash;
@@ -184,6 +183,12 @@ void MemoryStore::count_users(const std::optional<std::string>& org, Completion<
 }
 
 void MemoryStore::ping(Completion<> done) { done(Result<>{}); }
+
+void MemoryStore::adopt(const config::Session& settings) {
+    for (std::size_t i = 0; i < Impl::shard_count; ++i) {
+        impl_->in_shard(i, [&](MemoryShard& shard, Millis) { shard.adopt(settings); });
+    }
+}
 
 void MemoryStore::sweep() {
     for (std::size_t i = 0; i < Impl::shard_count; ++i) {

@@ -36,6 +36,8 @@ public:
     void count_users(const std::optional<std::string>& org, Completion<std::size_t> done) override;
     void ping(Completion<> done) override;
 
+    /// Has other lifetimes, limits and rotation rules count from here on, for a session with its next request.
+    void adopt(const config::Session& settings);
     /// Drops what has expired and gives its memory back; call it about once a second, from any one thread.
     void sweep();
     /// Sessions that are stored, expired but unswept ones included.

@@ -134,3 +134,24 @@ def test_a_revoked_user_finds_the_login_page(chromium, shop):
     assert shop.gateway.revoke("user=dave") == 1
     chromium.refresh()
     assert "/login?next=%2Faccount" in chromium.current_url
+
+
+def test_a_page_of_another_origin_reads_the_gateways_refusals(chromium, shop):
+    """Where the route lists its origin; without that, an answer of the gateway's own looks like a network that is down."""
+    first, routes = shop.gateway.config["listen"][0], shop.gateway.config["routes"]
+    shop.gateway.reload(listen=[first, first | {"address": "127.0.0.1:0"}])
+    other = "https://localhost:%d" % shop.gateway.endpoint(1)[1]
+    shop.gateway.reload(routes=[route("/shared/", cors={"origins": [other], "credentials": True}), *routes])
+    chromium.get(other + "/login")
+    chromium.set_script_timeout(PATIENCE)
+
+    def fetched(path: str):
+        return chromium.execute_async_script("""
+            const [url, done] = arguments;
+            fetch(url, {credentials: "include"}).then(
+                answer => answer.json().then(body => done([answer.status, body.error])), () => done("unreachable"));
+        """, chromium.origin + path)
+
+    assert fetched("/shared/x") == [401, "unauthenticated"]
+    assert fetched("/tile/1") == "unreachable"
+    shop.gateway.reload(listen=[first], routes=routes)
