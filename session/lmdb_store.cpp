@@ -69,6 +69,10 @@ void LmdbStore::issue(const SessionId& id, Millis minted, Completion<> done) {
 
 void LmdbStore::check(const SessionId& id, Completion<> done) { sessions_.check(id, std::move(done)); }
 
+void LmdbStore::touch(const SessionId& id, bool renew, Completion<Millis> done) {
+    sessions_.touch(id, renew, std::move(done));
+}
+
 void LmdbStore::replace_data(const SessionId& id, std::string json, Completion<> done) {
     sessions_.replace_data(id, std::move(json), std::move(done));
 }

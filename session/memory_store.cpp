@@ -127,6 +127,10 @@ void MemoryStore::check(const SessionId& id, Completion<> done) {
     done(known_ended(id) ? Result<>{SessionErrc::unknown} : Result<>{});
 }
 
+void MemoryStore::touch(const SessionId& id, bool renew, Completion<Millis> done) {
+    done(impl_->in_shard_of(id, [&](MemoryShard& shard, Millis now) { return shard.touch(id, renew, now); }));
+}
+
 bool MemoryStore::known_ended(const SessionId& id) const {
     return impl_->in_shard_of(id, [&](const MemoryShard& shard, Millis now) { return !shard.contains(id, now); });
 }
