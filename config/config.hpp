@@ -163,6 +163,12 @@ struct HeaderEdits {
     std::vector<std::string> remove;
 };
 
+struct WebSocket {
+    /// Whose pages may open WebSockets besides those of the same origin: "https://app.example.org"; "*" is any.
+    std::vector<std::string> origins;
+    Duration idle_timeout = 10min;  ///< one on which nothing passes, either way; 0: never for that reason
+};
+
 struct Route {
     Match match;
     std::string upstream;  ///< a name of `upstreams`
@@ -173,8 +179,9 @@ struct Route {
     HostHeader host = HostHeader::preserve;
     HeaderEdits request_headers;
     HeaderEdits response_headers;
-    bool session_data = false;     ///< send X-Session-Data
-    bool activity = true;          ///< false: requests here do not renew the idle timeout
+    bool session_data = false;  ///< send X-Session-Data
+    bool activity = true;       ///< false: requests here do not renew the idle timeout
+    WebSocket websocket;
     bool encoded_slashes = false;  ///< `encoded_slashes: allow`: forward %2f untouched
 };
 

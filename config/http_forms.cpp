@@ -4,6 +4,7 @@
 #include <array>
 
 #include "config/address.hpp"
+#include "config/units.hpp"
 
 namespace rotagate::config {
 namespace {
@@ -190,6 +191,27 @@ Parsed<std::string> redirect_target(std::string_view text) {
             return Refusal{"has a placeholder other than {uri}; only that one is filled in"};
         i += placeholder.size() - 1;
     }
+    return std::string(text);
+}
+
+Parsed<std::string> web_origin(std::string_view text) {
+    if (text == "*") return std::string(text);
+    const bool secure = text.starts_with("https://");
+    if (!secure && !text.starts_with("http://"))
+        return Refusal{"is not an origin; write https:// and a host, such as https://app.example.org"};
+    std::string_view authority = text.substr(text.find("://") + 3);
+    if (authority.find('/') != std::string_view::npos)
+        return Refusal{"has a path, which no origin has; write " + std::string(text.substr(0, text.find('/', 8)))};
+    if (const auto colon = authority.rfind(':'); colon != std::string_view::npos && !authority.ends_with(']')) {
+        const auto port = CountForm{1, 65535}(authority.substr(colon + 1));
+        const auto* number = std::get_if<std::uint64_t>(&port);
+        if (!number || authority[colon + 1] == '0') return Refusal{"has a port that is none; write 1 to 65535"};
+        if (*number == (secure ? 443 : 80))
+            return Refusal{"has the scheme's own port; browsers leave it out, do so too"};
+        authority = authority.substr(0, colon);
+    }
+    const auto host = host_name(authority);
+    if (const auto* refusal = std::get_if<Refusal>(&host)) return Refusal{"names no host; its host " + refusal->why};
     return std::string(text);
 }
 

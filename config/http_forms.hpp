@@ -34,6 +34,9 @@ Parsed<std::string> method(std::string_view text);
 /// A path of this site or an absolute https URL; "{uri}" is its only placeholder, and not in the host.
 Parsed<std::string> redirect_target(std::string_view text);
 
+/// An origin as browsers write it: scheme and host in lower case, a port only where it is not the scheme's own; or "*".
+Parsed<std::string> web_origin(std::string_view text);
+
 /// A name that a route may set or remove. By the fold rule (lower case, all but letters and digits become "-") it must
 /// not equal a name that frames a message or that the gateway itself speaks.
 Parsed<std::string> request_header(std::string_view text);

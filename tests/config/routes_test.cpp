@@ -248,3 +248,37 @@ SCENARIO("header edits are valid and do not contradict each other", "[config][ru
     };
     check_route_mistakes(mistakes);
 }
+
+SCENARIO("a route names the sites whose pages may open WebSockets, and how long these may be idle", "[config][rules]") {
+    const auto loaded =
+        load(route("websocket: { origins: [https://app.example.org, \"http://[::1]:8080\"], idle_timeout: 90s }"));
+    REQUIRE(texts(loaded.errors).empty());
+    const WebSocket& websocket = loaded.config.routes.at(0).websocket;
+    CHECK(websocket.origins == Lines{"https://app.example.org", "http://[::1]:8080"});
+    CHECK(websocket.idle_timeout == 90s);
+    CHECK(load(route("access: required")).config.routes.at(0).websocket.idle_timeout == 10min);
+    CHECK(load(route("websocket: { idle_timeout: 0 }")).config.routes.at(0).websocket.idle_timeout == 0s);
+    CHECK(errors(route("access: public, websocket: { origins: [\"*\"] }")).empty());
+
+    const std::string name = "routes[0].websocket.origins[0]: ";
+    const Mistake mistakes[] = {
+        {"websocket: { origins: [app.example.org] }",
+         "28: " + name +
+             "'app.example.org' is not an origin; write https:// and a host, such as "
+             "https://app.example.org"},
+        {"websocket: { origins: [https://app.example.org/] }",
+         "28: " + name + "'https://app.example.org/' has a path, which no origin has; write https://app.example.org"},
+        {"websocket: { origins: [\"https://app.example.org:443\"] }",
+         "28: " + name + "'https://app.example.org:443' has the scheme's own port; browsers leave it out, do so too"},
+        {"websocket: { origins: [\"http://a.example:x\"] }",
+         "28: " + name + "'http://a.example:x' has a port that is none; write 1 to 65535"},
+        {"websocket: { origins: [https://App.example.org] }",
+         "28: " + name +
+             "'https://App.example.org' names no host; its host has upper-case letters; write it in lower "
+             "case"},
+        {"websocket: { origins: [\"*\"] }",
+         "27: routes[0].websocket.origins: '*' would let any site use a visitor's session; name the sites, or write "
+         "access: public"},
+    };
+    check_route_mistakes(mistakes);
+}
