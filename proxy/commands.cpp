@@ -10,6 +10,7 @@
 #include <CLI/CLI.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "config/load.hpp"
@@ -32,9 +33,18 @@ std::optional<config::Config> load(const std::string& file) {
     return std::move(loaded.config);
 }
 
+/// Each client takes a descriptor, and one more while an app works for it: as many as the system grants.
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);  // where this is refused, what there is has to do
+}
+
 int run(const std::string& file) {
     auto config = load(file);
     if (!config) return 1;
+    raise_descriptor_limit();
     setup_process_log(config->log);
     Server{std::move(*config)}.run();
     return 0;

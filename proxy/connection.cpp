@@ -7,6 +7,7 @@
 #include "proxy/http1.hpp"
 #include "proxy/http2_connection.hpp"
 #include "proxy/pipeline.hpp"
+#include "proxy/tunnel.hpp"
 
 namespace rotagate::proxy {
 namespace {
@@ -16,6 +17,8 @@ using namespace std::chrono_literals;
 // After an answer that leaves part of the request unread: how much of it, and for how long, is read into nothing so
 // that the answer is not lost to a reset (RFC 9112 section 9.6).
 constexpr auto linger_time = 5s;
+// After a WebSocket, whose client has got a close frame, or has sent one.
+constexpr auto tunnel_linger_time = 1s;
 constexpr std::size_t linger_bytes = 16 * config::MiB;
 
 error_code errc(boost::system::errc::errc_t code) { return boost::system::errc::make_error_code(code); }
@@ -65,11 +68,13 @@ Task<> Connection::run() {
 
 void Connection::drain() {
     if (http2_) return http2_->drain();
+    if (tunnel_) return tunnel_->drain();
     if (phase_ == Phase::idle) wait_until(drain_grace);
 }
 
 void Connection::look_after() {
     if (http2_) return http2_->look_after();
+    if (tunnel_) return tunnel_->look_after();
     if (exchange_ && give_up(loop_, *exchange_, client_left())) stream_->abort(errc(boost::system::errc::owner_dead));
 }
 
@@ -108,6 +113,10 @@ Task<bool> Connection::next_request() {
     } else {
         co_await handle(loop_, *exchange_);
     }
+    if (exchange_->tunnel) {
+        co_await carry(std::move(exchange_->tunnel));
+        co_return false;
+    }
     const bool unread = !body_->ended();
     const bool complete = !unread && exchange_->head_sent;
     exchange_.reset();
@@ -116,8 +125,19 @@ Task<bool> Connection::next_request() {
     stream_->release_input();
     if (complete && keep_alive_) co_return true;
     co_await finish();
-    if (unread || !stream_->input().empty()) co_await linger();
+    if (unread || !stream_->input().empty()) co_await linger(linger_time);
     co_return false;
+}
+
+/// Carries a WebSocket to its end, which is the connection's.
+Task<> Connection::carry(std::unique_ptr<Tunnel> tunnel) {
+    tunnel_ = std::move(tunnel);
+    exchange_.reset();
+    head_ = Buffer();
+    co_await tunnel_->run();
+    tunnel_.reset();
+    co_await finish();
+    co_await linger(tunnel_linger_time);
 }
 
 /// Gives the connection's memory back, and waits on for a request to begin.
@@ -180,7 +200,7 @@ Task<> Connection::refuse(unsigned status, std::string_view reason) {
     co_await answer_and_record(loop_, *exchange_, answer);
     exchange_.reset();
     co_await finish();
-    co_await linger();
+    co_await linger(linger_time);
 }
 
 /// Reads the head's text into the exchange. Returns the answer where the request goes no further.
@@ -190,6 +210,7 @@ std::optional<Answer> Connection::prepare(std::string_view text) {
     if (error) x.request.framing = Framing::none;
     body_.emplace(*stream_, x.request.framing, x.request.content_length);
     body_bytes_ = 0;
+    stopped_ = false;
     keep_alive_ = !error && x.request.keep_alive && !loop_.draining();
     return frontend_.prepare(x, error);
 }
@@ -201,9 +222,9 @@ Task<> Connection::finish() {
 }
 
 /// Reads into nothing what the client still sends, so that it gets to read the answer.
-Task<> Connection::linger() {
+Task<> Connection::linger(std::chrono::milliseconds time) {
     phase_ = Phase::lingering;
-    wait_until(linger_time);
+    wait_until(time);
     std::size_t total = 0;
     while (total < linger_bytes) {
         const std::size_t n = stream_->input().size();

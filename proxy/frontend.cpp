@@ -15,8 +15,6 @@ using namespace std::chrono_literals;
 
 // What takes no longer than this to relay may end after its session has.
 constexpr std::chrono::milliseconds long_answer = 500ms;
-// How often the store is asked whether the session of an answer that goes on is still there.
-constexpr std::chrono::milliseconds ask_again_every = 9s;
 
 /// What may stand in logs and bodies as it is.
 bool is_request_id(std::string_view text) {
@@ -31,16 +29,11 @@ Answer redirect(const Exchange& x) {
     return {.status = 308, .reason = "redirect_to_https", .location = https_location(x), .close = false};
 }
 
-/// Whether the session of a long answer has ended, as far as is known. A remote store tells of ends as they come; it is
-/// asked too, since word of one may be lost.
+/// Whether the session of a long answer has ended.
 bool session_ended(EventLoop& loop, Exchange& x) {
-    const auto now = loop.deadlines.now();
-    if (now - x.relaying_since < long_answer) return false;
-    if (now - std::max(x.relaying_since, x.asked_at) >= ask_again_every) {
-        x.asked_at = now;
-        loop.store.check(x.session->id, [](const session::Result<>&) {});  // known_ended() knows the answer
-    }
-    return loop.store.known_ended(x.session->id);
+    if (loop.deadlines.now() - x.relaying_since < long_answer) return false;
+    if (!x.watch) x.watch.emplace(*x.session, x.relaying_since);
+    return x.watch->ended(loop);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "proxy/client.hpp"
 #include "proxy/exchange.hpp"
 #include "proxy/http2_request.hpp"
+#include "proxy/tunnel.hpp"
 
 namespace rotagate::proxy::http2 {
 
@@ -32,6 +33,8 @@ public:
     void wake();
     /// A few times a second: cuts an answer that is wanted no more.
     void look_after();
+    /// The gateway is going down: requests are answered, but no tunnel holds it up.
+    void drain();
     /// Serves the request; the head has come whole. @param has_body  whether more than the head will come
     Task<> serve(bool has_body);
 
@@ -58,11 +61,13 @@ public:
 
 private:
     bool has_room() const;
+    Task<> carry();
     bool all_sent() const { return answer_ended_ && answer_.empty(); }
 
     Connection& connection_;
     const std::int32_t id_;
     std::unique_ptr<Exchange> exchange_;
+    std::unique_ptr<Tunnel> tunnel_;  ///< what the stream has become; there is no exchange then
     RequestReader head_;
     std::string body_, taken_;  ///< the request's: what has arrived, and what was handed out last
     std::uint64_t body_bytes_ = 0;

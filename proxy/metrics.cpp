@@ -108,6 +108,7 @@ constexpr Plain plain_metrics[] = {
     {"rotagate_upstream_retries_total", "Requests that were sent again to an app.", &LoopMetrics::upstream_retries},
     {"rotagate_bytes_in_total", "Bytes of request bodies.", &LoopMetrics::bytes_in},
     {"rotagate_bytes_out_total", "Bytes of answer bodies.", &LoopMetrics::bytes_out},
+    {"rotagate_tunnels_open", "WebSockets open now.", &LoopMetrics::tunnels_open, MetricType::Gauge},
 };
 
 }  // namespace
@@ -164,7 +165,7 @@ std::string_view reason_name(Reason reason) {
 void LoopMetrics::record(const RequestRecord& request) {
     const std::size_t status_class = request.status / 100;
     requests_by_class[status_class < requests_by_class.size() ? status_class : 0].add();
-    request_duration.observe(request.duration);
+    if (!request.tunnel) request_duration.observe(request.duration);
     bytes_in.add(request.bytes_in);
     bytes_out.add(request.bytes_out);
 }

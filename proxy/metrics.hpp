@@ -72,6 +72,7 @@ struct LoopMetrics {
     Counter store_calls;  ///< presentations that reached the store: none for a forged cookie
     Counter upstream_connects, upstream_connect_failures, upstream_retries;
     Counter bytes_in, bytes_out;
+    Counter tunnels_open;
 
     /// A request that is over; `store_duration` and `store_calls` are counted where the store is asked.
     void record(const RequestRecord& request);

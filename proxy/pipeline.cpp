@@ -1,6 +1,8 @@
 #include "proxy/pipeline.hpp"
 
 #include "proxy/route.hpp"
+#include "proxy/tunnel.hpp"
+#include "proxy/websocket.hpp"
 
 namespace rotagate::proxy {
 namespace {
@@ -14,19 +16,24 @@ void record(EventLoop& loop, Exchange& x) {
     r.duration = duration_cast<microseconds>(std::chrono::steady_clock::now() - x.began);
     loop.metrics.record(r);
     if (!loop.shared.access_log.enabled()) return;
-    r.request_id = x.request_id;
-    r.client = x.client_address;
-    r.method = x.request.method.empty() ? "-" : x.request.method;
-    r.host = x.request.host;
-    r.path = x.target.path.empty() ? "-" : x.target.path;
-    r.protocol = x.client.protocol();
-    if (x.session) {
-        r.user = x.user.id;
-        r.org = x.user.org;
-        r.session = x.session->id.log_name();
-    }
-    if (x.pool && !r.server.empty()) r.upstream = x.pool->settings().name;
+    describe(x);
     loop.shared.access_log.write(r);
+}
+
+/// What speaks against a WebSocket before the app is asked.
+std::optional<Answer> unacceptable_handshake(const Exchange& x) {
+    switch (websocket::refusal(x.request, x.origin, x.route->websocket)) {
+        case websocket::Refusal::none:
+            return std::nullopt;
+        case websocket::Refusal::foreign_origin:
+            return Answer{.status = 403, .reason = "foreign_origin"};
+        case websocket::Refusal::bad_version:
+            return Answer{.status = x.request.websocket == WebSocket::upgrade ? 426U : 400U,
+                          .reason = "websocket_version"};
+        case websocket::Refusal::bad_key:
+            break;
+    }
+    return Answer{.status = 400, .reason = "websocket_key"};
 }
 
 /// What is refused whoever asks for it. It is decided after `admit`, for this answer carries the session's cookie too.
@@ -36,6 +43,7 @@ std::optional<Answer> unacceptable(const Exchange& x) {
     const std::uint64_t limit = x.site->config.limits.body_bytes;
     if (limit > 0 && x.request.framing == Framing::length && x.request.content_length > limit)
         return Answer{.status = 413, .reason = "body_too_large", .location = {}, .close = true};
+    if (x.request.websocket != WebSocket::none) return unacceptable_handshake(x);
     return std::nullopt;
 }
 
@@ -50,9 +58,25 @@ Task<> handle(EventLoop& loop, Exchange& x) {
     if (!answer) answer = co_await forward(loop, x);
     if (answer) {
         co_await answer_and_record(loop, x, *answer);
-    } else {
+    } else if (!x.tunnel) {
         record(loop, x);
     }
+}
+
+void describe(Exchange& x) {
+    RequestRecord& r = x.record;
+    r.request_id = x.request_id;
+    r.client = x.client_address;
+    r.method = x.request.method.empty() ? "-" : x.request.method;
+    r.host = x.request.host;
+    r.path = x.target.path.empty() ? "-" : x.target.path;
+    r.protocol = x.client.protocol();
+    if (x.session) {
+        r.user = x.user.id;
+        r.org = x.user.org;
+        r.session = x.session->id.log_name();
+    }
+    if (x.pool && !r.server.empty()) r.upstream = x.pool->settings().name;
 }
 
 Task<> answer_and_record(EventLoop& loop, Exchange& x, Answer answer) {

@@ -3,14 +3,11 @@
 import subprocess
 
 import pytest
-from selenium import webdriver
 from selenium.webdriver.common.by import By
 
+from harness.chromium import chromium_at
 from harness.deadlines import PATIENCE, poll
 from harness.gateway import BUILD, free_port, route
-
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--ignore-certificate-errors"]
 
 
 class DemoApp:
@@ -46,12 +43,7 @@ def shop(module_sites):
 
 @pytest.fixture
 def chromium(shop, tmp_path):
-    options = webdriver.ChromeOptions()
-    for flag in [*FLAGS, f"--user-data-dir={tmp_path}/profile"]:
-        options.add_argument(flag)
-    driver = webdriver.Chrome(options=options)
-    driver.set_page_load_timeout(PATIENCE * 3)
-    driver.origin = "https://localhost:%d" % shop.gateway.address[1]
+    driver = chromium_at(shop.gateway, tmp_path)
     yield driver
     driver.quit()
 
