@@ -108,6 +108,7 @@ struct Redis {
     std::string master;        ///< the name by which sentinels know the server
     unsigned replicas = 0;     ///< that must confirm a login or a revocation before it counts
     std::filesystem::path ca;  ///< PEM; empty: the system's authorities
+    bool operator==(const Redis&) const = default;
 };
 
 struct Session {
@@ -135,6 +136,7 @@ enum class Balance { round_robin, least_connections, user_hash };
 struct UpstreamTls {
     std::filesystem::path ca;  ///< PEM; empty: the system's authorities
     std::string server_name;   ///< for SNI and verification; empty: the host of the server's address
+    bool operator==(const UpstreamTls&) const = default;
 };
 
 struct Health {
@@ -142,6 +144,7 @@ struct Health {
     Duration interval = 2s;
     unsigned fall = 3;  ///< failures in a row until a server counts as down
     unsigned rise = 2;  ///< successes in a row until it counts as up again
+    bool operator==(const Health&) const = default;
 };
 
 struct Upstream {
@@ -154,6 +157,7 @@ struct Upstream {
     Duration connect_timeout = 2s;          ///< TCP and TLS together
     Duration response_timeout = 60s;        ///< until the answer begins, and between any two pieces of it
     std::size_t max_idle_connections = 64;  ///< kept per event loop
+    bool operator==(const Upstream&) const = default;
 };
 
 // ---- routes ---------------------------------------------------------------------------------------------------------
@@ -189,6 +193,18 @@ struct HeaderEdits {
     std::vector<std::string> remove;
 };
 
+/// Whose pages, of other origins, may read what the gateway answers itself.
+struct Cors {
+    std::vector<std::string> origins;  ///< "https://app.example.org", as browsers write it
+    bool credentials = false;          ///< also where the request carries cookies
+};
+
+struct WebSocket {
+    /// Whose pages may open WebSockets besides those of the same origin: "https://app.example.org"; "*" is any.
+    std::vector<std::string> origins;
+    Duration idle_timeout = 10min;  ///< one on which nothing passes, either way; 0: never for that reason
+};
+
 struct Route {
     Match match;
     std::string upstream;  ///< a name of `upstreams`
@@ -200,8 +216,10 @@ struct Route {
     HostHeader host = HostHeader::preserve;
     HeaderEdits request_headers;
     HeaderEdits response_headers;
-    bool session_data = false;     ///< send X-Session-Data
-    bool activity = true;          ///< false: requests here do not renew the idle timeout
+    bool session_data = false;  ///< send X-Session-Data
+    bool activity = true;       ///< false: requests here do not renew the idle timeout
+    std::optional<Cors> cors;   ///< absent: no page of another origin is told anything
+    WebSocket websocket;
     bool encoded_slashes = false;  ///< `encoded_slashes: allow`: forward %2f untouched
 };
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "config/load.hpp"
 #include "config/reader.hpp"
 
 namespace rotagate::config {

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "config/address.hpp"
+#include "config/units.hpp"
 
 namespace rotagate::config {
 namespace {
@@ -103,6 +104,15 @@ std::string character_mistake(std::string_view path) {
     return {};
 }
 
+/// RFC 3986 section 3.1.
+bool is_scheme(std::string_view text) {
+    const bool begins = !text.empty() && is_letter_or_digit(static_cast<unsigned char>(text.front())) &&
+                        (text.front() < '0' || text.front() > '9');
+    return begins && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+               return is_letter_or_digit(c) || c == '+' || c == '-' || c == '.';
+           });
+}
+
 bool is_visible_ascii(std::string_view text) {
     return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > 0x20 && c < 0x7F; });
 }
@@ -145,6 +155,31 @@ Parsed<std::string> host_name(std::string_view text) {
         return Refusal{"is not a host; write a name such as api.example.org (punycode, no wildcard)"};
     return std::string(text);
 }
+
+Parsed<std::string> origin(std::string_view text) {
+    if (text == "null") return Refusal{"is what pages of anybody say that hide their origin; remove it"};
+    const auto mark = text.find("://");
+    const auto scheme = text.substr(0, mark == std::string_view::npos ? 0 : mark);
+    if (!is_scheme(scheme)) return Refusal{"is not an origin; write one such as https://app.example.org"};
+    if (has_upper(text)) return Refusal{"has upper-case letters; browsers write origins in lower case"};
+    const auto rest = text.substr(mark + 3);
+    if (const auto end = rest.find_first_of("/?#"); end != std::string_view::npos)
+        return Refusal{"has more than scheme, host and port; write " + std::string(text.substr(0, mark + 3 + end))};
+    const auto colon = rest.find(':', rest.starts_with('[') ? rest.find(']') : 0);
+    const auto host = host_name(rest.substr(0, colon));
+    if (const auto* refusal = std::get_if<Refusal>(&host)) return Refusal{"names no host; its host " + refusal->why};
+    if (colon == std::string_view::npos) return std::string(text);
+    const auto port = rest.substr(colon + 1);
+    if ((scheme == "https" && port == "443") || (scheme == "http" && port == "80"))
+        return Refusal{"has the scheme's own port, which browsers leave out; leave it out"};
+    const bool number = !port.empty() && port.size() <= 5 && port.front() != '0' &&
+                        port.find_first_not_of("0123456789") == std::string_view::npos;
+    if (!number || std::stoul(std::string(port)) > 65535)
+        return Refusal{"has no port behind its \":\"; write 1 to 65535"};
+    return std::string(text);
+}
+
+Parsed<std::string> origin_or_any(std::string_view text) { return text == "*" ? std::string(text) : origin(text); }
 
 Parsed<std::string> canonical_path(std::string_view text) {
     constexpr std::size_t longest = 2048;

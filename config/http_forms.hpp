@@ -22,6 +22,11 @@ Parsed<std::string> cookie_domain(std::string_view text);
 /// A host to match, or for TLS: lower case, a name or an IP address ([v6] in brackets), no port.
 Parsed<std::string> host_name(std::string_view text);
 
+/// An origin as browsers write it: SCHEME://HOST or SCHEME://HOST:PORT in lower case, without the scheme's own port.
+Parsed<std::string> origin(std::string_view text);
+/// The same, or "*".
+Parsed<std::string> origin_or_any(std::string_view text);
+
 /// A path as routes match it: begins with "/", and nothing in it that canonicalisation would change or refuse.
 Parsed<std::string> canonical_path(std::string_view text);
 

@@ -76,13 +76,16 @@ Loaded load_text(const std::string& yaml, const std::filesystem::path& name, boo
                  const Inspectors& inspectors) {
     Report report(name.string());
     Config config;
+    std::shared_ptr<const TreeNode> tree;
     try {
-        if (const auto tree = parse_tree(yaml, report))
+        if (auto parsed = parse_tree(yaml, report)) {
+            tree = std::make_shared<const TreeNode>(std::move(*parsed));
             config = read_config(Reader(*tree, "", report), {name.parent_path(), check_files, inspectors});
+        }
     } catch (const Report::Full&) {
         report.warning({}, "more than " + std::to_string(Report::max_errors) + " mistakes; only the first are shown");
     }
-    return {std::move(config), report.errors(), report.warnings()};
+    return {std::move(config), report.errors(), report.warnings(), Places(name.string(), tree)};
 }
 
 Loaded load_file(const std::filesystem::path& file, const Inspectors& inspectors) {
@@ -91,7 +94,7 @@ Loaded load_file(const std::filesystem::path& file, const Inspectors& inspectors
     if (!in || std::filesystem::is_directory(file, ignored)) {
         Report report(file.string());
         report.error({}, "cannot be read; write the name of a configuration file after --config");
-        return {{}, report.errors(), {}};
+        return {{}, report.errors(), {}, Places(file.string())};
     }
     std::string text(max_file_bytes + 1, '\0');  // one more than is allowed, to see that there is more
     in.read(text.data(), static_cast<std::streamsize>(text.size()));

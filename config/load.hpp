@@ -6,24 +6,16 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "config/issue.hpp"
 
 namespace rotagate::config {
-
-/// One mistake (or one warning) in a configuration file.
-struct Issue {
-    std::string file;
-    int line = 1;    ///< from 1, as is the column; what concerns the file as a whole stands at 1:1
-    int column = 1;  ///< in bytes
-    std::string message;
-
-    std::string text() const;  ///< "FILE:LINE:COLUMN: message"
-};
 
 /// What a file says: the configuration, or every mistake in it at once.
 struct Loaded {
     Config config;
     std::vector<Issue> errors;    ///< empty: `config` can be used
     std::vector<Issue> warnings;  ///< it can be used, but the operator should know
+    Places places;                ///< of the settings
     bool ok() const { return errors.empty(); }
 };
 

@@ -67,8 +67,6 @@ ServerTls read_tls(Reader yaml, const Files& files) {
 }
 
 void check_what_is_there(Reader& yaml, const Listener& listener) {
-    if (listener.proxy_protocol)
-        yaml.error("proxy_protocol", "the PROXY protocol is not available in this version; write false");
     if (listener.redirect_to_https && listener.tls)
         yaml.error("redirect_to_https", "clients of a listener with tls are on https already; remove one of the two");
 }

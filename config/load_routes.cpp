@@ -87,6 +87,15 @@ void read_rewrite(Reader yaml, Route& route) {
     yaml.reject_unknown();
 }
 
+Cors read_cors(Reader yaml) {
+    Cors cors;
+    yaml.read_list("origins", cors.origins, origin);
+    if (!yaml.has("origins") || yaml.is_empty("origins")) yaml.missing("origins", "origins: [https://app.example.org]");
+    yaml.read("credentials", cors.credentials);
+    yaml.reject_unknown();
+    return cors;
+}
+
 void read_session_rules(Reader& yaml, Route& route) {
     yaml.read(
         "access", route.access,
@@ -116,6 +125,18 @@ bool asks_for_certificates(const Config& config) {
     });
 }
 
+WebSocket read_websocket(Reader yaml, Access access) {
+    WebSocket websocket;
+    yaml.read_list("origins", websocket.origins, origin_or_any);
+    yaml.read("idle_timeout", websocket.idle_timeout, zero_or(between(100ms, 7 * 24h)));
+    const auto& origins = websocket.origins;
+    if (access != Access::open && std::find(origins.begin(), origins.end(), "*") != origins.end())
+        yaml.error("origins",
+                   "'*' would let any site use a visitor's session; name the sites, or write access: public");
+    yaml.reject_unknown();
+    return websocket;
+}
+
 void read_upstream_name(Reader& yaml, Route& route, const Names& upstreams) {
     if (!yaml.require("upstream", route.upstream, some_text, "upstream: NAME")) return;
     if (upstreams.known.contains(route.upstream)) return;
@@ -136,6 +157,8 @@ Route read_route(Reader& yaml, const Names& upstreams) {
     yaml.read("host", route.host,
               one_of<HostHeader>({{"preserve", HostHeader::preserve}, {"upstream", HostHeader::upstream}}));
     if (auto headers = yaml.map("headers")) read_headers(*headers, route);
+    if (auto cors = yaml.map("cors")) route.cors = read_cors(*cors);
+    if (auto websocket = yaml.map("websocket")) route.websocket = read_websocket(*websocket, route.access);
     yaml.read("encoded_slashes", route.encoded_slashes, one_of<bool>({{"allow", true}, {"refuse", false}}));
     yaml.reject_unknown();
     return route;

@@ -4,7 +4,9 @@
 #include <iostream>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
+#include <utility>
 
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
@@ -12,6 +14,7 @@
 #include <spdlog/sinks/ostream_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 
 #include "proxy/log_line.hpp"
 
@@ -19,21 +22,39 @@ namespace rotagate::proxy {
 
 namespace {
 
-/// What writes to `target`; logs with the same target share it, so that their lines never mix.
+/// Which file it is, whatever it is called by now; none: there is no such file.
+using FileId = std::optional<std::pair<dev_t, ino_t>>;
+
+FileId file_id(const std::string& path) {
+    struct stat status {};
+    if (stat(path.c_str(), &status) != 0) return std::nullopt;
+    return std::make_pair(status.st_dev, status.st_ino);
+}
+
+/// What writes to `target`; logs with the same target share it, so that their lines never mix. A file that was moved
+/// away, as logrotate does, is left to those who have it.
 spdlog::sink_ptr sink_for(const std::string& target) {
+    struct Open {
+        std::weak_ptr<spdlog::sinks::sink> sink;
+        FileId file;
+    };
     static std::mutex mutex;
-    static std::map<std::string, std::weak_ptr<spdlog::sinks::sink>> open;
+    static std::map<std::string, Open> open;
     const std::lock_guard lock{mutex};
-    if (auto sink = open[target].lock()) return sink;
+    const bool is_file = target != "stdout";
+    if (const auto known = open.find(target); known != open.end()) {
+        auto sink = known->second.sink.lock();
+        if (sink && (!is_file || file_id(target) == known->second.file)) return sink;
+    }
     spdlog::sink_ptr sink;
-    if (target == "stdout") {
+    if (is_file) {
+        sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(target);
+    } else {
         // Not spdlog's stdout sink: that flushes every line, which is a system call for each request.
         sink = std::make_shared<spdlog::sinks::ostream_sink_mt>(std::cout);
-    } else {
-        sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(target);
     }
     sink->set_pattern("%v");
-    open[target] = sink;
+    open[target] = {sink, is_file ? file_id(target) : std::nullopt};
     return sink;
 }
 
@@ -76,25 +97,25 @@ std::string_view event_name(SecurityEvent::Kind kind) {
 
 }  // namespace
 
+void set_process_log_level(config::LogLevel level) {
+    switch (level) {
+        case config::LogLevel::debug:
+            return spdlog::set_level(spdlog::level::debug);
+        case config::LogLevel::info:
+            return spdlog::set_level(spdlog::level::info);
+        case config::LogLevel::warn:
+            return spdlog::set_level(spdlog::level::warn);
+        case config::LogLevel::error:
+            return spdlog::set_level(spdlog::level::err);
+    }
+}
+
 void setup_process_log(const config::Log& settings) {
     auto logger = std::make_shared<spdlog::logger>("rotagate", std::make_shared<spdlog::sinks::stderr_sink_mt>());
     logger->set_formatter(
         std::make_unique<spdlog::pattern_formatter>("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc));
-    switch (settings.level) {
-        case config::LogLevel::debug:
-            logger->set_level(spdlog::level::debug);
-            break;
-        case config::LogLevel::info:
-            logger->set_level(spdlog::level::info);
-            break;
-        case config::LogLevel::warn:
-            logger->set_level(spdlog::level::warn);
-            break;
-        case config::LogLevel::error:
-            logger->set_level(spdlog::level::err);
-            break;
-    }
     spdlog::set_default_logger(std::move(logger));
+    set_process_log_level(settings.level);
 }
 
 AccessLog::AccessLog(const config::Log& settings)

@@ -17,8 +17,11 @@ namespace rotagate::proxy {
 
 /// Sets up the process's own log (spdlog's default logger, on stderr): an event and its fields, one a line.
 void setup_process_log(const config::Log& settings);
+/// From any thread, while it is in use.
+void set_process_log_level(config::LogLevel level);
 
-/// One line per request. Thread-safe. Lines are buffered and reach the file within a second.
+/// One line per request. Thread-safe. Lines are buffered and reach the file within a second. Copies write to the same;
+/// the last closes the file.
 class AccessLog {
 public:
     /// Throws std::runtime_error where the file cannot be written.
@@ -44,7 +47,7 @@ struct SecurityEvent {
     std::string_view detail{};  ///< more for the operator, such as what has to be done
 };
 
-/// One line per event, written at once; counts the event too. Thread-safe.
+/// One line per event, written at once; counts the event too. Thread-safe; copies as of AccessLog.
 class SecurityLog {
 public:
     explicit SecurityLog(const config::Log& settings);

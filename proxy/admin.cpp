@@ -145,6 +145,8 @@ void Admin::stop() {
     asio::post(impl_->loop, [impl = impl_] { impl->stop(); });
 }
 
+void Admin::set_gate(AdminGate gate) { impl_->gate = std::move(gate); }
+
 std::string Admin::address() const { return impl_->socket.address().text(); }
 
 }  // namespace rotagate::proxy

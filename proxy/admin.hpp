@@ -9,6 +9,7 @@
 
 #include "config/config.hpp"
 #include "proxy/access_log.hpp"
+#include "proxy/admin_gate.hpp"
 #include "proxy/metrics.hpp"
 #include "session/store.hpp"
 
@@ -34,6 +35,8 @@ public:
     Admin(boost::asio::io_context& loop, const config::Admin& settings, AdminParts parts);
     ~Admin();
     void stop();
+    /// Has other rules of access count from here on; on the event loop's thread.
+    void set_gate(AdminGate gate);
     std::string address() const;  ///< where it listens, with the port that it got
 
 private:

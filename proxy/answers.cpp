@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "proxy/cors.hpp"
 #include "proxy/pipeline.hpp"
 #include "proxy/route.hpp"
 
@@ -26,6 +27,8 @@ std::string_view title(unsigned status) {
             return "The request took too long";
         case 413:
             return "The request is too large";
+        case 426:
+            return "This version of WebSocket is not spoken here";
         case 421:
             return "Wrong server";
         case 502:
@@ -61,6 +64,7 @@ void add_fields(const Answer& answer, std::string_view type, Fields& fields) {
     if (answer.status == 401) fields.push_back({"WWW-Authenticate", "Cookie realm=\"rotagate\""});
     if (answer.status == 405) fields.push_back({"Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"});
     if (answer.status == 503) fields.push_back({"Retry-After", "1"});
+    if (answer.reason == "websocket_version") fields.push_back({"Sec-WebSocket-Version", "13"});
 }
 
 }  // namespace
@@ -88,6 +92,7 @@ Task<> respond_with(EventLoop& loop, Exchange& x, const Answer& answer) {
     ResponseHead ours;
     ours.status = answer.status;
     add_fields(answer, page ? "text/html; charset=utf-8" : "application/json", ours.fields);
+    if (x.route && x.route->cors) add_cors_fields(*x.route->cors, x.request, ours.fields);
     AnswerHead head{.status = answer.status, .reason = {}, .fields = {}, .has_body = true, .content_length = {}};
     if (x.route) {
         const ResponseRules rules{.route = *x.route,
@@ -100,6 +105,10 @@ Task<> respond_with(EventLoop& loop, Exchange& x, const Answer& answer) {
         client_response_fields(ours, rules, x.arena, head.fields);
     } else {
         head.fields = ours.fields;
+    }
+    if (answer.status == 426) {
+        head.fields.push_back({"Upgrade", "websocket"});
+        head.fields.push_back({"Connection", "upgrade"});
     }
     if (!answer.location.empty()) head.fields.push_back({"Location", answer.location});
     std::string body;

@@ -16,6 +16,7 @@ struct AnswerHead {
     Fields fields;            ///< without framing fields, Connection and Date
     bool has_body = true;
     std::optional<std::uint64_t> content_length;  ///< where it is known; also without a body, for an answer to HEAD
+    bool tunnel = false;  ///< what follows is bytes as they are, both ways, without an end that is told before
 };
 
 /// What the pipeline needs of the client's side of an exchange; the same for HTTP/1 and HTTP/2.
@@ -23,8 +24,9 @@ class Client {
 public:
     /// What has arrived of the request's body, without waiting.
     virtual BodyPiece take_body() = 0;
-    /// Waits for more of it. Errors: bad_message (malformed), message_size (over limits.body_bytes), timed_out (the
-    /// client stalls), operation_aborted (stop_body()); others: the client is gone.
+    /// Waits for more of it; in a tunnel for as long as it takes, and without buffers. Errors: bad_message (malformed),
+    /// message_size (over limits.body_bytes), timed_out (the client stalls), operation_aborted (stop_body()); others:
+    /// the client is gone.
     virtual Task<BodyPiece> next_body() = 0;
     /// Ends a waiting next_body(). The rest of the body is not wanted; the connection will be closed.
     virtual void stop_body() = 0;

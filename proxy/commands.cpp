@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/crypto.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "config/load.hpp"
@@ -34,11 +35,20 @@ std::optional<config::Config> load(const std::string& file) {
     return std::move(loaded.config);
 }
 
+/// Each client takes a descriptor, and one more while an app works for it: as many as the system grants.
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);  // where this is refused, what there is has to do
+}
+
 int run(const std::string& file) {
     auto config = load(file);
     if (!config) return 1;
+    raise_descriptor_limit();
     setup_process_log(config->log);
-    Server{std::move(*config)}.run();
+    Server{std::move(*config), [file] { return config::load_file(file, file_inspectors()); }}.run();
     return 0;
 }
 
@@ -111,7 +121,10 @@ const CLI::Validator not_empty{[](const std::string& value) { return value.empty
 
 CommandLine::CommandLine() {
     app.require_subcommand(1);
-    CLI::App* command = app.add_subcommand("run", "run in the foreground; SIGTERM lets requests in flight finish");
+    CLI::App* command =
+        app.add_subcommand("run",
+                           "run in the foreground; SIGTERM lets requests in flight finish, SIGHUP reads the "
+                           "configuration again");
     command->add_option("--config", config_file, "the configuration")->required()->type_name("FILE");
     command->callback([this] { exit_code = run(config_file); });
 

@@ -8,6 +8,7 @@
 #include "proxy/http1.hpp"
 #include "proxy/http2_connection.hpp"
 #include "proxy/pipeline.hpp"
+#include "proxy/tunnel.hpp"
 
 namespace rotagate::proxy {
 namespace {
@@ -17,6 +18,8 @@ using namespace std::chrono_literals;
 // After an answer that leaves part of the request unread: how much of it, and for how long, is read into nothing so
 // that the answer is not lost to a reset (RFC 9112 section 9.6).
 constexpr auto linger_time = 5s;
+// After a WebSocket, whose client has got a close frame, or has sent one.
+constexpr auto tunnel_linger_time = 1s;
 constexpr std::size_t linger_bytes = 16 * config::MiB;
 
 // For whoever writes http:// where https:// is spoken.
@@ -28,11 +31,11 @@ error_code errc(boost::system::errc::errc_t code) { return boost::system::errc::
 
 }  // namespace
 
-Connection::Connection(EventLoop& loop, const Listening& listening, Socket socket, Peer peer)
+Connection::Connection(EventLoop& loop, std::shared_ptr<const Listening> listening, Socket socket, const Peer& peer)
     : loop_(loop),
-      frontend_(loop, listening, std::move(peer)),
+      frontend_(loop, std::move(listening), peer),
       stream_(std::make_shared<Stream>(loop.context, std::move(socket),
-                                       listening.tls ? listening.tls->accept() : nullptr, Buffer::client_size)),
+                                       frontend_.tls ? frontend_.tls->accept() : nullptr, Buffer::client_size)),
       deadline_([this] { on_deadline(); }),
       writing_([this] { stream_->abort(asio::error::timed_out); }) {
     frontend_.ssl = stream_->ssl();
@@ -48,7 +51,7 @@ Connection::~Connection() {
 
 Task<> Connection::run() {
     const auto self = shared_from_this();
-    if (frontend_.listening.tls) {
+    if (frontend_.tls) {
         wait_until(loop_.site->config.limits.header_timeout);
         const error_code ec = co_await stream_->handshake();
         if (ec) {
@@ -57,7 +60,7 @@ Task<> Connection::run() {
             co_return;
         }
         deadline_.disarm();
-        frontend_.peer.certificate = client_certificate(frontend_.ssl);
+        frontend_.identify(client_certificate(frontend_.ssl));
     }
     if (frontend_.ssl && tls::is_http2(frontend_.ssl)) {
         http2_ = std::make_shared<http2::Connection>(frontend_, stream_);
@@ -73,11 +76,13 @@ Task<> Connection::run() {
 
 void Connection::drain() {
     if (http2_) return http2_->drain();
+    if (tunnel_) return tunnel_->drain();
     if (phase_ == Phase::idle) wait_until(drain_grace);
 }
 
 void Connection::look_after() {
     if (http2_) return http2_->look_after();
+    if (tunnel_) return tunnel_->look_after();
     if (exchange_ && give_up(loop_, *exchange_, client_left())) stream_->abort(errc(boost::system::errc::owner_dead));
 }
 
@@ -108,13 +113,17 @@ Task<bool> Connection::next_request() {
     if (length == 0) co_return false;
     deadline_.disarm();
     phase_ = Phase::exchange;
-    exchange_ = std::make_unique<Exchange>(*this, frontend_.peer, loop_.site);
+    exchange_ = std::make_unique<Exchange>(*this, frontend_.peer(), loop_.site);
     const std::string_view text = stream_->input().substr(0, length);
     stream_->consume(length);
     if (const auto answer = prepare(text)) {
         co_await answer_and_record(loop_, *exchange_, *answer);
     } else {
         co_await handle(loop_, *exchange_);
+    }
+    if (exchange_->tunnel) {
+        co_await carry(std::move(exchange_->tunnel));
+        co_return false;
     }
     const bool unread = !body_->ended();
     const bool complete = !unread && exchange_->head_sent;
@@ -124,8 +133,19 @@ Task<bool> Connection::next_request() {
     stream_->release_input();
     if (complete && keep_alive_) co_return true;
     co_await finish();
-    if (unread || !stream_->input().empty()) co_await linger();
+    if (unread || !stream_->input().empty()) co_await linger(linger_time);
     co_return false;
+}
+
+/// Carries a WebSocket to its end, which is the connection's.
+Task<> Connection::carry(std::unique_ptr<Tunnel> tunnel) {
+    tunnel_ = std::move(tunnel);
+    exchange_.reset();
+    head_ = Buffer();
+    co_await tunnel_->run();
+    tunnel_.reset();
+    co_await finish();
+    co_await linger(tunnel_linger_time);
 }
 
 /// Gives the connection's memory back, and waits on for a request to begin.
@@ -179,8 +199,8 @@ Task<std::size_t> Connection::read_head() {
 Task<> Connection::refuse(unsigned status, std::string_view reason) {
     deadline_.disarm();
     phase_ = Phase::exchange;
-    exchange_ = std::make_unique<Exchange>(*this, frontend_.peer, loop_.site);
-    exchange_->client_address = frontend_.peer.address;
+    exchange_ = std::make_unique<Exchange>(*this, frontend_.peer(), loop_.site);
+    exchange_->client_address = exchange_->peer.address;
     const RequestId id = loop_.request_id();
     exchange_->request_id = exchange_->arena.keep({id.data(), id.size()});
     exchange_->request.keep_alive = false;
@@ -188,7 +208,7 @@ Task<> Connection::refuse(unsigned status, std::string_view reason) {
     co_await answer_and_record(loop_, *exchange_, answer);
     exchange_.reset();
     co_await finish();
-    co_await linger();
+    co_await linger(linger_time);
 }
 
 /// Reads the head's text into the exchange. Returns the answer where the request goes no further.
@@ -198,7 +218,8 @@ std::optional<Answer> Connection::prepare(std::string_view text) {
     if (error) x.request.framing = Framing::none;
     body_.emplace(*stream_, x.request.framing, x.request.content_length);
     body_bytes_ = 0;
-    keep_alive_ = !error && x.request.keep_alive && !loop_.draining();
+    stopped_ = false;
+    keep_alive_ = !error && x.request.keep_alive && !frontend_.ending();
     return frontend_.prepare(x, error);
 }
 
@@ -209,9 +230,9 @@ Task<> Connection::finish() {
 }
 
 /// Reads into nothing what the client still sends, so that it gets to read the answer.
-Task<> Connection::linger() {
+Task<> Connection::linger(std::chrono::milliseconds time) {
     phase_ = Phase::lingering;
-    wait_until(linger_time);
+    wait_until(time);
     std::size_t total = 0;
     while (total < linger_bytes) {
         const std::size_t n = stream_->input().size();

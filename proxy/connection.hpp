@@ -22,8 +22,10 @@ class Connection final
       public std::enable_shared_from_this<Connection>,
       public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
 public:
-    Connection(EventLoop& loop, const Listening& listening, Socket socket, Peer peer);
+    Connection(EventLoop& loop, std::shared_ptr<const Listening> listening, Socket socket, const Peer& peer);
     ~Connection();
+
+    const Listening& listening() const { return *frontend_.listening; }
 
     Task<> run();
     /// The gateway is going down: end soon if there is no request.
@@ -51,7 +53,9 @@ private:
     std::size_t whole_head() const;
     Task<std::size_t> read_head();
     Task<> refuse(unsigned status, std::string_view reason);
-    Task<> linger();
+    Task<> linger(std::chrono::milliseconds time);
+    Task<> carry(std::unique_ptr<Tunnel> tunnel);
+    Task<BodyPiece> next_of_tunnel();
     bool client_left();
     std::optional<Answer> prepare(std::string_view text);
     BodyPiece limited(BodyPiece piece);
@@ -70,8 +74,10 @@ private:
     Deadline writing_;   ///< while the client does not take what is sent; both may be under way at once
     Phase phase_ = Phase::handshake;
     bool timed_out_ = false, keep_alive_ = true, chunked_ = false;
+    bool stopped_ = false;                      ///< what the client sends is not wanted
     std::shared_ptr<http2::Connection> http2_;  ///< where that was negotiated; nothing below is used then
     std::unique_ptr<Exchange> exchange_;
+    std::unique_ptr<Tunnel> tunnel_;  ///< what the connection has become; there is no exchange then
     std::optional<BodyReader> body_;
     std::uint64_t body_bytes_ = 0;
     Buffer head_;  ///< keeps the request's head while its body is read into another block

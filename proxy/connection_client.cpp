@@ -16,7 +16,24 @@ BodyPiece Connection::limited(BodyPiece piece) {
 
 BodyPiece Connection::take_body() { return limited(body_->take()); }
 
+/// The bytes of a tunnel that come next. The memory is given back while the client is silent.
+Task<BodyPiece> Connection::next_of_tunnel() {
+    timed_out_ = false;
+    error_code ec;
+    if (stream_->input().empty()) {
+        stream_->release_input();
+        wait_until(park_after);
+        ec = co_await stream_->more(0);
+        deadline_.disarm();
+        if (std::exchange(timed_out_, false) && ec == asio::error::operation_aborted && !stopped_)
+            ec = co_await stream_->wait_parked();
+    }
+    if (ec && ec != asio::error::eof) co_return BodyPiece{.data = {}, .end = false, .error = ec};
+    co_return co_await body_->next();
+}
+
 Task<BodyPiece> Connection::next_body() {
+    if (!exchange_) co_return co_await next_of_tunnel();
     // The head's fields are views into the input: the body goes into another block.
     if (!head_) head_ = stream_->detach_input(Buffer::client_size);
     wait_until(exchange_->site->config.limits.idle_timeout);
@@ -28,6 +45,7 @@ Task<BodyPiece> Connection::next_body() {
 
 void Connection::stop_body() {
     keep_alive_ = false;
+    stopped_ = true;
     stream_->interrupt();
 }
 
@@ -42,11 +60,19 @@ bool Connection::send_informational(const AnswerHead& head) {
 
 /// Adds the fields that tell the end of the body and of the connection.
 void Connection::frame(AnswerHead& head) {
+    if (head.tunnel) {
+        body_.emplace(*stream_, Framing::until_close, 0);
+        keep_alive_ = chunked_ = false;
+        frontend_.complete(head, length_text_);
+        head.fields.push_back({"Connection", "upgrade"});
+        head.fields.push_back({"Upgrade", "websocket"});
+        return;
+    }
     const bool http10 = exchange_->request.minor_version == 0;
     chunked_ = head.has_body && !head.content_length && !http10;
     if (head.has_body && !head.content_length && http10) keep_alive_ = false;
     if (!body_ || !body_->ended()) keep_alive_ = false;  // the answer came before the request's end
-    if (loop_.draining()) keep_alive_ = false;
+    if (frontend_.ending()) keep_alive_ = false;
     if (chunked_) head.fields.push_back({"Transfer-Encoding", "chunked"});  // the length is not known
     frontend_.complete(head, length_text_);
     if (!keep_alive_) {
@@ -86,7 +112,7 @@ bool Connection::send_body(std::string_view data, bool last) {
         }
         if (last) tail = data.empty() ? "0\r\n\r\n" : "\r\n0\r\n\r\n";
     }
-    exchange_->record.bytes_out += data.size();
+    if (exchange_) exchange_->record.bytes_out += data.size();
     return send(last, {lead, data, tail});
 }
 

@@ -17,6 +17,10 @@ void Deadlines::arm(Deadline& deadline, std::chrono::milliseconds after) {
     list_for(after).push_back(deadline);
 }
 
+void Deadlines::forget_unused() {
+    lists_.remove_if([](const SameDuration& same) { return same.deadlines.empty(); });
+}
+
 void Deadlines::tick(std::chrono::steady_clock::time_point now) {
     now_ = now;
     for (SameDuration& same : lists_) {

@@ -30,6 +30,8 @@ public:
 
     /// Arms it, or moves it where it was armed before. @param after  0: disarms it, for "no limit"
     void arm(Deadline& deadline, std::chrono::milliseconds after);
+    /// Frees what durations that nothing waits for have left behind; not from inside of tick().
+    void forget_unused();
     /// Calls what has expired. @param now  at least every tick_length
     void tick(std::chrono::steady_clock::time_point now);
     /// The time of the last tick: good enough for everything that is measured in seconds.

@@ -1,5 +1,6 @@
 #include "proxy/event_loop.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <ctime>
 #include <stdexcept>
@@ -10,70 +11,132 @@
 #include <spdlog/spdlog.h>
 
 #include "proxy/connection.hpp"
+#include "proxy/proxied_socket.hpp"
 
 namespace rotagate::proxy {
 namespace {
 
-using ReusePort = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
 // The answers of a session that has ended are cut within a second: half of it for short ones, this, and word of the
 // end.
 constexpr unsigned ticks_between_looks = std::chrono::milliseconds(250) / Deadlines::tick_length;
 
-std::shared_ptr<Site> make_site(const config::Config& settings,
-                                const std::vector<std::unique_ptr<UpstreamPool>>& pools) {
-    auto site = std::make_shared<Site>(settings);
-    for (const config::Route& route : site->config.routes)
-        for (const auto& pool : pools)
-            if (pool->settings().name == route.upstream) site->pools.push_back(pool.get());
-    site->audience = settings.session.cookie.name + '\n' + settings.session.cookie.domain;
-    return site;
-}
-
 }  // namespace
 
-EventLoop::EventLoop(Shared& its_shared, session::SessionStores& stores, LoopMetrics& its_metrics)
+EventLoop::EventLoop(Shared& its_shared, session::SessionStores& stores, LoopMetrics& its_metrics,
+                     LoopSnapshot snapshot)
     : shared(its_shared),
       own_store(stores.on(context)),
       store(*own_store),
-      sealer(its_shared.keys),
+      sealer(*snapshot.keys),
       metrics(its_metrics),
+      access_log(snapshot.access_log),
+      security_log(snapshot.security_log),
+      keys_(snapshot.keys),
       connections_(std::make_unique<Connections>()),
       ticker_(context) {
-    for (std::size_t i = 0; i < shared.config.upstreams.size(); ++i)
-        pools_.push_back(
-            std::make_unique<UpstreamPool>(context, shared.config.upstreams[i], shared.health[i], deadlines, metrics));
-    site = make_site(shared.config, pools_);
     std::uint64_t seed = 0;
     if (RAND_bytes(reinterpret_cast<unsigned char*>(&seed), sizeof seed) != 1)
         throw std::runtime_error("no random bytes: " + tls::last_error());
     random_.seed(seed);
+    take_over(std::move(snapshot));
 }
 
 EventLoop::~EventLoop() = default;
 
-std::uint16_t EventLoop::listen(const config::Listener& settings, std::uint16_t port) {
-    Acceptor acceptor(context);
-    const asio::ip::tcp::endpoint endpoint(asio::ip::make_address(settings.address.host), port);
-    acceptor.open(endpoint.protocol());
-    acceptor.set_option(asio::socket_base::reuse_address(true));
-    acceptor.set_option(ReusePort(true));
-    acceptor.bind(endpoint);
-    acceptor.listen(4096);
-    const std::uint16_t bound = acceptor.local_endpoint().port();
-    auto tls =
-        settings.tls ? std::make_shared<const tls::ServerContexts>(*settings.tls, settings.http2, shared.tls) : nullptr;
-    listening_.push_back(std::make_unique<Listening>(Listening{&settings, std::move(tls), std::move(acceptor)}));
-    return bound;
-}
-
 void EventLoop::run() {
-    for (const auto& listening : listening_) tasks.start(accept(*listening));
     tick();
     context.run();
 }
 
-Task<> EventLoop::accept(Listening& listening) {
-    while (listening.acceptor.is_open()) {
+// ---- the configuration in force -------------------------------------------------------------------------------------
+
+void EventLoop::learn_keys(std::shared_ptr<const session::KeyRing> keys, std::function<void()> done) {
+    asio::post(context, [this, keys = std::move(keys), done = std::move(done)] {
+        sealer = session::CookieSealer(*keys);
+        keys_ = keys;
+        done();
+    });
+}
+
+void EventLoop::reload(LoopSnapshot snapshot, std::function<void()> done) {
+    asio::post(context, [this, next = std::make_shared<LoopSnapshot>(std::move(snapshot)), done = std::move(done)] {
+        if (!draining_) take_over(std::move(*next));
+        done();
+    });
+}
+
+void EventLoop::take_over(LoopSnapshot snapshot) {
+    take_over_upstreams(snapshot);
+    if (snapshot.keys != keys_) sealer = session::CookieSealer(*snapshot.keys);
+    keys_ = std::move(snapshot.keys);
+    access_log = std::move(snapshot.access_log);
+    security_log = std::move(snapshot.security_log);
+    take_over_listeners(snapshot.listeners);
+}
+
+void EventLoop::take_over_upstreams(LoopSnapshot& snapshot) {
+    std::vector<Site::Upstream> upstreams;
+    for (LoopSnapshot::Upstream& wanted : snapshot.upstreams) {
+        std::shared_ptr<UpstreamPool> pool;
+        if (site) {
+            const auto known = std::ranges::find(site->upstreams, wanted.state, &Site::Upstream::state);
+            if (known != site->upstreams.end()) pool = known->pool;
+        }
+        const UpstreamState& state = *wanted.state;
+        if (!pool)
+            pool = std::make_shared<UpstreamPool>(context, state.settings, state.health, std::move(wanted.tls),
+                                                  deadlines, metrics);
+        upstreams.push_back({wanted.state, std::move(pool)});
+    }
+    site = std::make_shared<const Site>(snapshot.number, snapshot.config, std::move(upstreams));
+    deadlines.forget_unused();
+}
+
+void EventLoop::take_over_listeners(std::vector<LoopSnapshot::Listener>& listeners) {
+    const auto before = std::exchange(listening_, {});
+    for (LoopSnapshot::Listener& wanted : listeners) {
+        const auto same_id = [&](const auto& listening) { return listening->id == wanted.id; };
+        const auto known = std::ranges::find_if(before, same_id);
+        if (known == before.end()) {
+            listen(wanted);
+            continue;
+        }
+        (*known)->settings = std::move(wanted.settings);
+        (*known)->tls = std::move(wanted.tls);
+        listening_.push_back(*known);
+    }
+    for (const auto& listening : before)
+        if (std::ranges::find(listening_, listening) == listening_.end()) close(*listening);
+}
+
+void EventLoop::listen(LoopSnapshot::Listener& wanted) {
+    const auto address = asio::ip::make_address(wanted.settings.address.host);
+    Acceptor acceptor(context);
+    error_code ec;
+    acceptor.assign(address.is_v6() ? asio::ip::tcp::v6() : asio::ip::tcp::v4(), wanted.socket.get(), ec);
+    if (ec) {  // no memory for it in the kernel
+        spdlog::error("listen.failed address={} error=\"{}\"", wanted.settings.address.text(), ec.message());
+        return;
+    }
+    wanted.socket.release();
+    listening_.push_back(std::make_shared<Listening>(
+        Listening{wanted.id, std::move(wanted.settings), std::move(wanted.tls), std::move(acceptor)}));
+    tasks.start(accept(listening_.back()));
+}
+
+void EventLoop::close(Listening& listening) {
+    error_code ignored;
+    listening.acceptor.close(ignored);
+    for (auto at = connections_->begin(); at != connections_->end();) {
+        Connection& connection = *at++;
+        if (&connection.listening() == &listening) connection.drain();
+    }
+}
+
+// ---- connections ----------------------------------------------------------------------------------------------------
+
+Task<> EventLoop::accept(std::shared_ptr<Listening> listening) {
+    while (!listening->closed()) {
         asio::ip::tcp::endpoint remote;
         error_code ec;
         Signal done;
@@ -82,18 +145,18 @@ Task<> EventLoop::accept(Listening& listening) {
             done.notify();
         };
         asio::basic_stream_socket<asio::ip::tcp, Executor> socket(context);
-        listening.acceptor.async_accept(socket, remote, finish);
+        listening->acceptor.async_accept(socket, remote, finish);
         co_await done.wait();
         if (ec == asio::error::operation_aborted) co_return;
         if (ec) {  // out of descriptors or memory: let others finish first
-            spdlog::error("accept.failed address={} error=\"{}\"", listening.settings->address.text(), ec.message());
+            spdlog::error("accept.failed address={} error=\"{}\"", listening->settings.address.text(), ec.message());
             asio::steady_timer pause(context, std::chrono::milliseconds(100));
             pause.async_wait(finish);
             co_await done.wait();
             continue;
         }
         metrics.connections_accepted.add();
-        if (++shared.connections > shared.config.limits.connections) {
+        if (++shared.connections > site->config.limits.connections) {
             --shared.connections;
             metrics.connections_refused.add();
             continue;  // closes it
@@ -104,12 +167,34 @@ Task<> EventLoop::accept(Listening& listening) {
         peer.address = address.is_v6() && address.to_v6().is_v4_mapped()
                            ? asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string()
                            : address.to_string();
-        peer.https = listening.tls != nullptr;
-        peer.trusted = in_networks(peer.address, site->config.trusted_proxies);
+        peer.https = listening->tls != nullptr;
         Socket generic(std::move(socket));
-        auto connection = std::make_shared<Connection>(*this, listening, std::move(generic), std::move(peer));
-        tasks.start(connection->run());
+        if (listening->settings.proxy_protocol) {
+            tasks.start(serve_proxied(listening, std::move(generic), std::move(peer)));
+        } else {
+            serve(listening, std::move(generic), peer);
+        }
     }
+}
+
+void EventLoop::serve(std::shared_ptr<Listening> listening, Socket socket, const Peer& peer) {
+    auto connection = std::make_shared<Connection>(*this, std::move(listening), std::move(socket), peer);
+    tasks.start(connection->run());
+}
+
+/// A connection whose proxy tells first who its client is.
+Task<> EventLoop::serve_proxied(std::shared_ptr<Listening> listening, Socket socket, Peer peer) {
+    ProxyHeader header;
+    const error_code ec = co_await read_proxy_header(socket, header, deadlines, site->config.limits.header_timeout);
+    if (ec || header.state() == ProxyHeader::State::malformed) {
+        --shared.connections;
+        metrics.proxy_headers_refused.add();
+        spdlog::debug("proxy_protocol.refused address={} peer={} error=\"{}\"", listening->settings.address.text(),
+                      peer.address, ec ? ec.message() : header.error());
+        co_return;
+    }
+    if (!header.client().empty()) peer.address = header.client();
+    serve(std::move(listening), std::move(socket), peer);
 }
 
 void EventLoop::tick() {

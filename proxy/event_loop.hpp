@@ -2,6 +2,7 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <random>
 #include <vector>
@@ -21,37 +22,40 @@
 namespace rotagate::proxy {
 
 class Connection;
+struct Peer;
 using RequestId = std::array<char, 32>;  // hex digits
 using Acceptor = asio::basic_socket_acceptor<asio::ip::tcp, Executor>;
 
-/// What all event loops share; all of it is safe to use from several threads, and outlives the loops.
+/// What belongs to the process: all event loops share it, from several threads, and it lives through reloads.
 struct Shared {
-    const config::Config& config;
-    session::KeyRing keys;
-    HealthTable health;
-    AccessLog& access_log;
-    SecurityLog& security_log;
-    tls::ServerState& tls;
     std::atomic<std::size_t> connections{0};
 };
 
-/// One address that a loop listens on.
+/// One address that a loop listens on. Reloads change what becomes of connections, and leave the socket alone.
 struct Listening {
-    const config::Listener* settings;
-    std::shared_ptr<const tls::ServerContexts> tls;  ///< null: plain
+    std::size_t id;                                  ///< LoopSnapshot's
+    config::Listener settings;                       ///< for the next request, or connection
+    std::shared_ptr<const tls::ServerContexts> tls;  ///< for the next connection; null: plain
     Acceptor acceptor;
+
+    /// The address is not ours any more: connections end when they have no request.
+    bool closed() const { return !acceptor.is_open(); }
 };
 
 /// One thread's event loop and everything that is its own: nothing on the data path is shared with another.
 class EventLoop {
 public:
-    EventLoop(Shared& shared, session::SessionStores& stores, LoopMetrics& metrics);
+    EventLoop(Shared& shared, session::SessionStores& stores, LoopMetrics& metrics, LoopSnapshot snapshot);
     ~EventLoop();
 
-    /// Binds an address; all loops share it by SO_REUSEPORT. @return the port, which the system chose where it was 0
-    std::uint16_t listen(const config::Listener& settings, std::uint16_t port);
     /// Runs until drain() has come to its end.
     void run();
+    /// From any thread: has the loop open cookies by other keys, too, ahead of a reload: no loop may seal by a key that
+    /// another does not know yet. @param keys  those in force and the others @param done  is called on the loop
+    void learn_keys(std::shared_ptr<const session::KeyRing> keys, std::function<void()> done);
+    /// From any thread: has another configuration in force from the loop's next turn on. No connection ends by it, but
+    /// those to addresses that it names no more, after their requests. @param done  is called on the loop
+    void reload(LoopSnapshot snapshot, std::function<void()> done);
     /// From any thread: stops listening, lets requests in flight finish, then ends run().
     void drain();
     bool draining() const { return draining_; }
@@ -66,22 +70,31 @@ public:
     Shared& shared;
     const std::shared_ptr<session::SessionStore> own_store;
     session::SessionStore& store;
-    session::CookieSealer sealer;
+    session::CookieSealer sealer;  ///< by the keys in force, also for requests that began before they were
     LoopMetrics& metrics;
     std::shared_ptr<const Site> site;
+    AccessLog access_log;  ///< the logs in force: a file that was moved away gets no more lines after a reload
+    SecurityLog security_log;
     std::string scratch;  ///< for a head that is written; empty whenever another coroutine could run
 
 private:
     friend class Connection;
     using Connections = boost::intrusive::list<Connection, boost::intrusive::constant_time_size<false>>;
 
-    Task<> accept(Listening& listening);
+    void take_over(LoopSnapshot snapshot);
+    void take_over_upstreams(LoopSnapshot& snapshot);
+    void take_over_listeners(std::vector<LoopSnapshot::Listener>& listeners);
+    void listen(LoopSnapshot::Listener& wanted);
+    void close(Listening& listening);
+    Task<> accept(std::shared_ptr<Listening> listening);
+    void serve(std::shared_ptr<Listening> listening, Socket socket, const Peer& peer);
+    Task<> serve_proxied(std::shared_ptr<Listening> listening, Socket socket, Peer peer);
     void tick();
     void look_after_connections();
     void stop_if_drained();
 
-    std::vector<std::unique_ptr<UpstreamPool>> pools_;
-    std::vector<std::unique_ptr<Listening>> listening_;
+    std::shared_ptr<const session::KeyRing> keys_;
+    std::vector<std::shared_ptr<Listening>> listening_;
     std::unique_ptr<Connections> connections_;
     asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>
         ticker_;

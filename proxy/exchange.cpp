@@ -3,6 +3,8 @@
 #include <new>
 #include <vector>
 
+#include "proxy/tunnel.hpp"
+
 namespace rotagate::proxy {
 namespace {
 
@@ -24,6 +26,11 @@ Spare& spare() {
 }
 
 }  // namespace
+
+Exchange::Exchange(Client& its_client, const Peer& its_peer, std::shared_ptr<const Site> its_site)
+    : client(its_client), peer(its_peer), site(std::move(its_site)) {}
+
+Exchange::~Exchange() = default;
 
 void* Exchange::operator new(std::size_t size) {
     auto& rooms = spare().rooms;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,16 +12,19 @@
 #include "proxy/headers.hpp"
 #include "proxy/path.hpp"
 #include "proxy/record.hpp"
+#include "proxy/session_watch.hpp"
 #include "proxy/site.hpp"
 #include "session/session.hpp"
 
 namespace rotagate::proxy {
 
+class Tunnel;
+
 /// One request and its answer, and what the steps of the pipeline have found out so far.
 struct Exchange {
-    Exchange(Client& its_client, const Peer& its_peer, std::shared_ptr<const Site> its_site)
-        : client(its_client), peer(its_peer), site(std::move(its_site)) {}
+    Exchange(Client& client, const Peer& peer, std::shared_ptr<const Site> site);
     Exchange(const Exchange&) = delete;
+    ~Exchange();
     /// From a pool of the thread, as an exchange is large and short-lived.
     static void* operator new(std::size_t size);
     static void operator delete(void* memory);
@@ -40,6 +44,7 @@ struct Exchange {
     std::string path_storage;
     Target target;
     const config::Route* route = nullptr;
+    bool preflight = false;  ///< the app is asked what pages of another origin may do; no session has to do with it
     UpstreamPool* pool = nullptr;
 
     // What `admit` found.
@@ -59,14 +64,16 @@ struct Exchange {
     ResponseHead answer_head;      ///< as the app sent it
     AnswerHead answer;             ///< as the client gets it
     std::chrono::steady_clock::time_point relaying_since;
-    std::chrono::steady_clock::time_point asked_at;  ///< when the store was last asked for a session of a long answer
+    std::optional<SessionWatch> watch;  ///< of a long answer
+    std::string_view websocket_key;     ///< that the app has to answer
+    std::unique_ptr<Tunnel> tunnel;     ///< that it has agreed to: it goes on where the exchange ends
     bool head_sent = false;
     std::uint32_t reset_code = 0;  ///< HTTP/2's, of an app that cut its answer; 0: none that says more
 
     RequestRecord record;
     Arena arena;
 
-    bool session_route() const { return route && route->access != config::Access::open; }
+    bool session_route() const { return route && !preflight && route->access != config::Access::open; }
 };
 
 /// An answer of the gateway itself.

@@ -2,6 +2,8 @@
 
 #include "proxy/forwarding.hpp"
 #include "proxy/http1.hpp"
+#include "proxy/tunnel.hpp"
+#include "proxy/websocket.hpp"
 
 namespace rotagate::proxy {
 namespace {
@@ -80,7 +82,11 @@ Task<error_code> read_answer(Exchange& x, Stream& app) {
             co_return make_error_code(errc::bad_message);
         app.consume(length);  // its fields stay where they are until more is read
         if (head.status >= 200) co_return error_code();
-        if (head.status == 101) co_return make_error_code(errc::bad_message);  // we never ask for an upgrade
+        if (head.status == 101) {
+            const bool asked = x.request.websocket != WebSocket::none;
+            const bool agreed = asked && websocket::agrees(head, x.websocket_key);
+            co_return agreed ? error_code() : make_error_code(errc::bad_message);
+        }
         error_code gone;
         if (!pass_informational(x, head)) gone = co_await x.client.flush();
         if (gone) co_return gone;
@@ -91,6 +97,7 @@ Task<error_code> read_answer(Exchange& x, Stream& app) {
 void write_app_head(Exchange& x, std::string& head) {
     Fields fields;
     app_fields(x, fields);
+    if (x.request.websocket != WebSocket::none) websocket::add_upgrade(x.websocket_key, fields);
     http1::write_request_head(head, x.request.method, app_target(x), fields);
 }
 
@@ -101,7 +108,11 @@ Task<Outcome> ask(EventLoop& loop, Exchange& x, UpstreamPool::Lease& lease) {
     loop.deadlines.arm(waiting, x.pool->settings().response_timeout);
 
     Upload body;
-    body.last = x.client.take_body();
+    if (x.request.websocket == WebSocket::none) {
+        body.last = x.client.take_body();
+    } else {
+        body.last.end = true;  // what comes is for the tunnel, if there will be one
+    }
     if (const auto refusal = body_refusal(body.last.error)) co_return Outcome{.answer = refusal};
     const Asked asked(x, app);
     const bool has_body = x.request.framing != Framing::none && !(body.last.end && body.last.data.empty());
@@ -118,9 +129,13 @@ Task<Outcome> ask(EventLoop& loop, Exchange& x, UpstreamPool::Lease& lease) {
     failed = co_await read_answer(x, app);
     body.answered = true;
     Outcome outcome;
-    bool complete = false;
-    if (!failed) {
-        outcome.answer = co_await respond(loop, x, app, waiting, complete);
+    Relayed relayed = Relayed::in_part;
+    // Whoever asks by CONNECT takes any success for a tunnel (RFC 8441 section 5).
+    const bool misleading = x.request.websocket == WebSocket::extended_connect && x.answer_head.status / 100 == 2;
+    if (!failed && misleading) {
+        outcome.answer = Answer{.status = 502, .reason = "upstream_no_websocket"};
+    } else if (!failed) {
+        outcome.answer = co_await respond(loop, x, app, waiting, relayed);
     } else {
         const bool silent = app.input().empty() && failed != asio::error::timed_out && failed != errc::bad_message;
         outcome.retry = silent && !has_body && idempotent(x.request.method);
@@ -138,11 +153,13 @@ Task<Outcome> ask(EventLoop& loop, Exchange& x, UpstreamPool::Lease& lease) {
             outcome.answer = Answer{.status = 400, .reason = "client_gone", .close = true};
         if (!outcome.answer) outcome.answer = upstream_failure(x, failed);
     }
-    if (complete && body_sent && x.answer_head.keep_alive && app.quiet()) lease.give_back();
+    if (relayed == Relayed::agreement) x.tunnel = std::make_unique<Tunnel>(loop, x, std::move(lease));
+    if (relayed == Relayed::whole && body_sent && x.answer_head.keep_alive && app.quiet()) lease.give_back();
     co_return outcome;
 }
 
 Task<std::optional<Answer>> forward_http1(EventLoop& loop, Exchange& x) {
+    if (x.request.websocket != WebSocket::none) x.websocket_key = websocket::key_for_app(x.request, x.arena);
     UpstreamPool::Attempt attempt;
     if (x.session) attempt.user = x.session->id.user_key();
     error_code last;

@@ -15,8 +15,6 @@ using namespace std::chrono_literals;
 
 // What takes no longer than this to relay may end after its session has.
 constexpr std::chrono::milliseconds long_answer = 500ms;
-// How often the store is asked whether the session of an answer that goes on is still there.
-constexpr std::chrono::milliseconds ask_again_every = 9s;
 
 /// What may stand in logs and bodies as it is.
 bool is_request_id(std::string_view text) {
@@ -31,32 +29,45 @@ Answer redirect(const Exchange& x) {
     return {.status = 308, .reason = "redirect_to_https", .location = https_location(x), .close = false};
 }
 
-/// Whether the session of a long answer has ended, as far as is known. A remote store tells of ends as they come; it is
-/// asked too, since word of one may be lost.
+/// Whether the session of a long answer has ended.
 bool session_ended(EventLoop& loop, Exchange& x) {
-    const auto now = loop.deadlines.now();
-    if (now - x.relaying_since < long_answer) return false;
-    if (now - std::max(x.relaying_since, x.asked_at) >= ask_again_every) {
-        x.asked_at = now;
-        loop.store.check(x.session->id, [](const session::Result<>&) {});  // known_ended() knows the answer
-    }
-    return loop.store.known_ended(x.session->id);
+    if (loop.deadlines.now() - x.relaying_since < long_answer) return false;
+    if (!x.watch) x.watch.emplace(*x.session, x.relaying_since);
+    return x.watch->ended(loop);
 }
 
 }  // namespace
 
+Frontend::Frontend(EventLoop& its_loop, std::shared_ptr<const Listening> its_listening, const Peer& peer)
+    : loop(its_loop), listening(std::move(its_listening)), tls(listening->tls), peers_{peer, peer} {
+    peers_[0].trusted = false;
+    peers_[1].trusted = true;
+}
+
+const Peer& Frontend::peer() {
+    if (trusted_as_of_ != loop.site->number) {
+        trusted_as_of_ = loop.site->number;
+        trusted_ = in_networks(peers_[0].address, loop.site->config.trusted_proxies) ? 1 : 0;
+    }
+    return peers_[trusted_];
+}
+
+void Frontend::identify(const std::shared_ptr<ClientCertificate>& certificate) {
+    for (Peer& peer : peers_) peer.certificate = certificate;
+}
+
 std::optional<Answer> Frontend::prepare(Exchange& x, const std::optional<http1::HeadError>& error) {
     const auto& trusted = x.site->config.trusted_proxies;
-    x.client_address = error ? peer.address : client_address(x.request, peer, trusted);
-    if (!error) x.origin = client_origin(x.request, peer, trusted);
+    x.client_address = error ? x.peer.address : client_address(x.request, x.peer, trusted);
+    if (!error) x.origin = client_origin(x.request, x.peer, trusted);
     const RequestId fresh_id = loop.request_id();
     x.request_id = x.arena.keep({fresh_id.data(), fresh_id.size()});
     if (error) return Answer{.status = error->status, .reason = error->reason, .location = {}, .close = true};
-    if (peer.trusted) {
+    if (x.peer.trusted) {
         if (const auto id = find(x.request.fields, Known::x_request_id); id && is_request_id(*id)) x.request_id = *id;
     }
     if (!serves(x.request.host)) return Answer{.status = 421, .reason = "misdirected"};
-    if (listening.settings->redirect_to_https && x.request.target != "*") return redirect(x);
+    if (listening->settings.redirect_to_https && x.request.target != "*") return redirect(x);
     return std::nullopt;
 }
 
@@ -69,7 +80,7 @@ void Frontend::complete(AnswerHead& head, std::array<char, 20>& room) const {
 }
 
 std::chrono::milliseconds Frontend::idle_limit() const {
-    return loop.draining() ? drain_grace : loop.site->config.limits.idle_timeout;
+    return ending() ? drain_grace : loop.site->config.limits.idle_timeout;
 }
 
 /// Whether a request for this host may come on this connection: most come for the host that the last was for.

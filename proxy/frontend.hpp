@@ -1,6 +1,9 @@
 #pragma once
 
 #include <array>
+#include <memory>
+#include <optional>
+#include <string>
 
 #include "proxy/client.hpp"
 #include "proxy/event_loop.hpp"
@@ -12,8 +15,13 @@ namespace rotagate::proxy {
 /// What a client's connection knows of its requests before they come, the same for HTTP/1 and HTTP/2.
 class Frontend {
 public:
-    Frontend(EventLoop& its_loop, const Listening& its_listening, Peer its_peer)
-        : loop(its_loop), listening(its_listening), tls(its_listening.tls), peer(std::move(its_peer)) {}
+    /// @param peer  whether it is trusted is found out here
+    Frontend(EventLoop& its_loop, std::shared_ptr<const Listening> its_listening, const Peer& peer);
+
+    /// The client, as a request sees it that begins now: the configuration in force says whether it is trusted.
+    const Peer& peer();
+    /// The certificate that the client has shown in the handshake; null: none.
+    void identify(const std::shared_ptr<ClientCertificate>& certificate);
 
     /// Gives a request whose head was read its id and origin.
     /// @param error  what speaks against its head
@@ -26,15 +34,20 @@ public:
     /// them
     void complete(AnswerHead& head, std::array<char, 20>& room) const;
 
+    /// Whether the connection ends as soon as it has no request.
+    bool ending() const { return loop.draining() || listening->closed(); }
+
     EventLoop& loop;
-    const Listening& listening;
-    const std::shared_ptr<const tls::ServerContexts> tls;  ///< that the connection was accepted with; null: plain
-    Peer peer;
-    const SSL* ssl = nullptr;  ///< null: plain
+    const std::shared_ptr<const Listening> listening;
+    const std::shared_ptr<const tls::ServerContexts> tls;  ///< with which the connection began; null: plain
+    const SSL* ssl = nullptr;                              ///< null: plain
 
 private:
     bool serves(const std::string& host);
 
+    std::array<Peer, 2> peers_;               ///< the client as one that is not trusted, and as one that is
+    std::size_t trusted_ = 0;                 ///< the index of what it is
+    std::uint64_t trusted_as_of_ = 0;         ///< the site that said so
     std::optional<std::string> served_host_;  ///< the last host that may be asked for on this connection
 };
 

@@ -1,8 +1,9 @@
 #include "proxy/health.hpp"
 
 #include <algorithm>
+#include <utility>
 
-#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/basic_waitable_timer.hpp>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -23,66 +24,94 @@ bool HealthState::observe(bool healthy) {
     return up_ = healthy;
 }
 
+/// One server of a group, and when it is asked next.
 struct HealthChecks::Checked {
-    const config::Upstream& upstream;
+    Checked(asio::io_context& loop, Connector its_connector, std::shared_ptr<ServerHealth> its_health)
+        : connector(std::move(its_connector)), health(std::move(its_health)), timer(loop) {}
+
     Connector connector;
     std::shared_ptr<ServerHealth> health;
+    asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor> timer;
 };
 
-HealthChecks::HealthChecks(asio::io_context& loop, const std::vector<config::Upstream>& upstreams,
-                           const HealthTable& table, Deadlines& deadlines)
-    : loop_(loop), deadlines_(deadlines), upstreams_(upstreams), table_(table) {
-    for (std::size_t i = 0; i < upstreams_.size(); ++i) {
-        const config::Upstream& upstream = upstreams_[i];
-        contexts_.push_back(upstream.tls ? tls::upstream_context(*upstream.tls) : nullptr);
-        for (std::size_t j = 0; j < upstream.servers.size(); ++j) {
-            const config::Address& address = upstream.servers[j];
-            servers_.push_back(std::make_unique<Checked>(Checked{
-                upstream, Connector(loop, address, contexts_.back().get(), tls_name(upstream, address)), table[i][j]}));
-            tasks_.start(watch(*servers_.back()));
+/// The checks of one upstream. Each holds it until it has noticed that they have ended.
+struct HealthChecks::Group {
+    std::shared_ptr<const UpstreamState> state;
+    tls::Context tls;
+    std::vector<std::unique_ptr<Checked>> servers;
+    bool ended = false;
+
+    Group(asio::io_context& loop, std::shared_ptr<const UpstreamState> its_state, tls::Context its_tls)
+        : state(std::move(its_state)), tls(std::move(its_tls)) {
+        const config::Upstream& upstream = state->settings;
+        for (std::size_t i = 0; i < upstream.servers.size(); ++i) {
+            const config::Address& address = upstream.servers[i];
+            servers.push_back(std::make_unique<Checked>(
+                loop, Connector(loop, address, tls.get(), tls_name(upstream, address)), state->health[i]));
         }
     }
-}
+    void end() {
+        ended = true;
+        for (const auto& server : servers) server->timer.cancel();
+    }
+};
+
+HealthChecks::HealthChecks(asio::io_context& loop, Deadlines& deadlines) : loop_(loop), deadlines_(deadlines) {}
 
 HealthChecks::~HealthChecks() = default;
 
+void HealthChecks::follow(std::vector<Snapshot::Upstream>& upstreams) {
+    const auto before = std::exchange(groups_, {});
+    for (Snapshot::Upstream& upstream : upstreams) {
+        const auto known = std::ranges::find(before, upstream.state, &Group::state);
+        if (known != before.end()) {
+            groups_.push_back(*known);
+            continue;
+        }
+        groups_.push_back(std::make_shared<Group>(loop_, upstream.state, std::move(upstream.tls)));
+        for (const auto& server : groups_.back()->servers) tasks_.start(watch(groups_.back(), *server));
+    }
+    for (const auto& group : before)
+        if (std::ranges::find(groups_, group) == groups_.end()) group->end();
+}
+
 std::vector<std::string> HealthChecks::dead_upstreams() const {
     std::vector<std::string> dead;
-    for (std::size_t i = 0; i < upstreams_.size(); ++i)
-        if (std::ranges::none_of(table_[i], [](const auto& server) { return server->alive.load(); }))
-            dead.push_back(upstreams_[i].name);
+    for (const auto& group : groups_)
+        if (std::ranges::none_of(group->state->health, [](const auto& server) { return server->alive.load(); }))
+            dead.push_back(group->state->settings.name);
     return dead;
 }
 
-Task<> HealthChecks::watch(Checked& server) {
-    const auto& rules = server.upstream.health;
-    HealthState state(rules ? rules->fall : 1, rules ? rules->rise : 1);
-    asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor> timer(
-        loop_);
-    while (true) {
-        const bool up = state.observe(co_await healthy(server));
+Task<> HealthChecks::watch(std::shared_ptr<Group> group, Checked& server) {
+    const config::Upstream& upstream = group->state->settings;
+    const auto& rules = upstream.health;
+    HealthState state(rules ? rules->fall : 1, rules ? rules->rise : 1, server.health->alive);
+    while (!group->ended) {
+        const bool is_healthy = co_await healthy(upstream, server);
+        if (group->ended) break;
+        const bool up = state.observe(is_healthy);
         if (up != server.health->alive.exchange(up))
             spdlog::log(up ? spdlog::level::info : spdlog::level::warn, "upstream.{} upstream={} server={}",
-                        up ? "up" : "down", server.upstream.name, server.connector.address().text());
+                        up ? "up" : "down", upstream.name, server.connector.address().text());
         if (rules) server.health->up = up;
-        timer.expires_after(rules ? rules->interval : default_interval);
+        server.timer.expires_after(rules ? rules->interval : default_interval);
         Signal passed;
-        timer.async_wait([&](error_code) { passed.notify(); });
+        server.timer.async_wait([&](error_code) { passed.notify(); });
         co_await passed.wait();
     }
 }
 
-Task<bool> HealthChecks::healthy(Checked& server) {
-    const auto stream = co_await server.connector.connect(deadlines_, server.upstream.connect_timeout);
+Task<bool> HealthChecks::healthy(const config::Upstream& upstream, Checked& server) {
+    const auto stream = co_await server.connector.connect(deadlines_, upstream.connect_timeout);
     if (!stream) co_return false;
-    if (!server.upstream.health) co_return true;
-    if (server.upstream.protocol == config::Protocol::h2c) co_return co_await healthy_http2(server, *stream);
+    if (!upstream.health) co_return true;
+    if (upstream.protocol == config::Protocol::h2c) co_return co_await healthy_http2(upstream, server, *stream);
     Stream& app = **stream;
     Deadline waiting([&app] { app.abort(asio::error::timed_out); });
-    deadlines_.arm(waiting, server.upstream.response_timeout);
-    const std::string request =
-        fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.upstream.health->path,
-                    host_field(server.upstream, server.connector.address()));
+    deadlines_.arm(waiting, upstream.response_timeout);
+    const std::string request = fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+                                            upstream.health->path, host_field(upstream, server.connector.address()));
     if (!app.send({request})) {
         if (co_await app.flush()) co_return false;
     }
@@ -100,8 +129,8 @@ Task<bool> HealthChecks::healthy(Checked& server) {
     }
 }
 
-Task<bool> HealthChecks::healthy_http2(const Checked& server, std::shared_ptr<Stream> transport) {
-    const config::Upstream& upstream = server.upstream;
+Task<bool> HealthChecks::healthy_http2(const config::Upstream& upstream, const Checked& server,
+                                       std::shared_ptr<Stream> transport) {
     const http2::AppLoop loop{.context = loop_, .deadlines = deadlines_, .tasks = tasks_};
     const auto connection =
         std::make_shared<http2::AppConnection>(loop, std::move(transport), upstream.connect_timeout);

@@ -35,6 +35,7 @@ std::optional<HeadError> note_connection(std::string_view value, Special& specia
         ++special.options;
         if (same_name(option, "close")) special.close = true;
         if (same_name(option, "keep-alive")) special.keep_alive = true;
+        if (same_name(option, "upgrade")) special.upgrade = true;
         return option.empty() || grammar::is_token(option);
     });
     if (!well_formed) return HeadError{400, "bad_connection"};
@@ -94,6 +95,9 @@ std::optional<HeadError> read_fields(std::string_view text, Fields& fields, Spec
                 break;
             case Known::expect:
                 note(special.expect, field.value);
+                break;
+            case Known::upgrade:
+                special.offers_upgrade = true;
                 break;
             case Known::connection:
                 if (const auto error = note_connection(field.value, special)) return error;

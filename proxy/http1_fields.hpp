@@ -17,8 +17,9 @@ struct Single {
 /// The fields that decide about framing, routing and the connection, gathered while all are read.
 struct Special {
     Single host, content_length, transfer_encoding, expect;
-    unsigned options = 0;  ///< items of all Connection fields
-    bool close = false, keep_alive = false;
+    unsigned options = 0;                                     ///< items of all Connection fields
+    bool close = false, keep_alive = false, upgrade = false;  ///< of Connection
+    bool offers_upgrade = false;                              ///< there is an Upgrade field
 };
 
 /// Reads field lines up to and including the empty line, which must be the last.

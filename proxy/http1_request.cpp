@@ -101,6 +101,20 @@ std::optional<HeadError> read_expect(const Special& special, RequestHead& head) 
     return std::nullopt;
 }
 
+/// Whether it offers a WebSocket as RFC 6455 section 4.1 has it: in a GET without a body. All other offers of an
+/// upgrade are left alone, as RFC 9110 section 7.8 allows: the request is served as if it made none.
+void read_upgrade(const Special& special, RequestHead& head) {
+    if (!special.offers_upgrade || !special.upgrade || head.minor_version == 0 || head.method != "GET") return;
+    if (head.framing == Framing::chunked || head.content_length > 0) return;
+    for (const Field& field : head.fields) {
+        if (field.known != Known::upgrade) continue;
+        const auto is_other = [](std::string_view protocol) { return !same_name(protocol, "websocket"); };
+        if (grammar::each_item(field.value, ',', is_other)) continue;
+        head.websocket = WebSocket::upgrade;
+        head.framing = Framing::none;  // also where it says that the length is 0
+    }
+}
+
 void reset(RequestHead& head) {
     head.method = head.target = head.authority = {};
     head.host.clear();
@@ -110,6 +124,7 @@ void reset(RequestHead& head) {
     head.content_length = 0;
     head.keep_alive = true;
     head.expect_continue = false;
+    head.websocket = WebSocket::none;
 }
 
 }  // namespace
@@ -124,6 +139,7 @@ std::optional<HeadError> parse_request_head(std::string_view text, RequestHead& 
     if (const auto error = read_host(special, head)) return error;
     if (const auto error = read_framing(special, head)) return error;
     if (const auto error = read_expect(special, head)) return error;
+    read_upgrade(special, head);
     head.keep_alive = stays_open(special, head.minor_version);
     return std::nullopt;
 }

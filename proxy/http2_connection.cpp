@@ -219,6 +219,7 @@ void Connection::tell_last_request() {
     last_call_.disarm();
     nghttp2_submit_goaway(session_.get(), NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_.get()),
                           NGHTTP2_NO_ERROR, nullptr, 0);
+    for (const auto& [id, stream] : streams_) stream->drain();
     act_soon();
     if (streams_.empty()) transport_->interrupt();  // to wait for no longer than a draining gateway does
 }

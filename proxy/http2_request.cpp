@@ -49,13 +49,26 @@ void RequestReader::add_pseudo(std::string_view name, std::string_view value) {
     if (name == ":path") head_.target = arena_.keep(value);
     if (name == ":authority") head_.authority = arena_.keep(value);
     if (name == ":scheme") scheme_ = arena_.keep(value);
+    if (name == ":protocol") protocol_ = arena_.keep(value);
 }
 
 std::optional<HeadError> RequestReader::finish(bool secure, bool has_body) {
     if (error_) return error_;
+    if (auto error = read_protocol(has_body)) return error;
     if (auto error = read_target(secure)) return error;
     if (auto error = read_host()) return error;
+    if (head_.websocket != WebSocket::none) return std::nullopt;
     return read_body(has_body);
+}
+
+/// CONNECT with a protocol asks for a tunnel, of which WebSocket is the only one here (RFC 8441 section 4).
+std::optional<HeadError> RequestReader::read_protocol(bool has_body) {
+    if (protocol_.empty() || head_.method != "CONNECT") return std::nullopt;
+    if (!same_name(protocol_, "websocket")) return HeadError{501, "unknown_protocol"};
+    if (!has_body || length_) return HeadError{400, "bad_websocket"};  // it has no way in, or is a body
+    head_.method = "GET";
+    head_.websocket = WebSocket::extended_connect;
+    return std::nullopt;
 }
 
 std::optional<HeadError> RequestReader::read_target(bool secure) {

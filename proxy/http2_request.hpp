@@ -28,6 +28,7 @@ public:
 
 private:
     void add_pseudo(std::string_view name, std::string_view value);
+    std::optional<http1::HeadError> read_protocol(bool has_body);
     std::optional<http1::HeadError> read_target(bool secure);
     std::optional<http1::HeadError> read_host();
     std::optional<http1::HeadError> read_body(bool has_body);
@@ -35,7 +36,7 @@ private:
     RequestHead& head_;
     Arena& arena_;
     std::size_t limit_, size_ = 0, count_ = 0;
-    std::string_view scheme_, host_field_;
+    std::string_view scheme_, protocol_, host_field_;
     std::optional<std::string_view> length_, expect_;
     std::optional<http1::HeadError> error_;
 };

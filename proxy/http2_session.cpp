@@ -183,6 +183,7 @@ void Connection::open_session() {
     const auto header_bytes = static_cast<std::uint32_t>(frontend_.loop.site->config.limits.header_bytes);
     const nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, no_limit},  // see introduce()
                                                {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, stream_window},
+                                               {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
                                                {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, header_bytes}};
     if (nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings, std::size(settings)) != 0 ||
         nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, connection_window) != 0)

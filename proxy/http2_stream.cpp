@@ -15,13 +15,21 @@ namespace errc = boost::system::errc;
 
 // What an answer may be ahead of its client: enough that the app need not wait for each of the client's window updates.
 constexpr std::size_t most_waiting = 64 * config::KiB;
+// What an idle tunnel may keep of each of its texts.
+constexpr std::size_t most_kept = 1 * config::KiB;
+// After a tunnel, for the client to take the goodbye.
+constexpr std::chrono::milliseconds goodbye_time{1000};
+
+void give_back(std::string& text) {
+    if (text.empty() && text.capacity() > most_kept) std::string().swap(text);
+}
 
 }  // namespace
 
 Stream::Stream(Connection& connection, std::int32_t id)
     : connection_(connection),
       id_(id),
-      exchange_(std::make_unique<Exchange>(*this, connection.frontend().peer, connection.frontend().loop.site)),
+      exchange_(std::make_unique<Exchange>(*this, connection.frontend().peer(), connection.frontend().loop.site)),
       head_(exchange_->request, exchange_->arena, exchange_->site->config.limits.header_bytes),
       reading_([this] { timed_out_ = true, body_changed_.notify(); }),
       writing_([this] { connection_.reset(*this, NGHTTP2_CANCEL); }) {}
@@ -39,10 +47,20 @@ Task<> Stream::serve(bool has_body) {
     } else {
         co_await handle(loop, x);
     }
+    const bool tunnel = x.tunnel != nullptr;
+    if (tunnel) co_await carry();
     served_ = true;
     connection_.consumed(id_, std::exchange(body_, {}).size());
     // What is left of the answer is the connection's, for as long as the client may take.
-    if (!closed_) loop.deadlines.arm(writing_, loop.site->config.limits.idle_timeout);
+    if (!closed_) loop.deadlines.arm(writing_, tunnel ? goodbye_time : loop.site->config.limits.idle_timeout);
+}
+
+/// Carries a WebSocket to its end.
+Task<> Stream::carry() {
+    tunnel_ = std::move(exchange_->tunnel);
+    exchange_.reset();
+    co_await tunnel_->run();
+    tunnel_.reset();
 }
 
 void Stream::abandon() {
@@ -51,14 +69,21 @@ void Stream::abandon() {
 }
 
 void Stream::wake() {
-    if (closed_ && !all_sent() && exchange_->app) exchange_->app->abort(make_error_code(errc::owner_dead));
+    if (closed_ && !all_sent() && tunnel_) tunnel_->abandon();
+    if (closed_ && !all_sent() && exchange_ && exchange_->app) exchange_->app->abort(make_error_code(errc::owner_dead));
     if (!body_.empty() || body_ended_ || body_stopped_ || closed_) body_changed_.notify();
     if (closed_ || has_room()) room_.notify();
 }
 
 void Stream::look_after() {
+    if (tunnel_) return tunnel_->look_after();
+    if (!exchange_) return;
     if (give_up(connection_.frontend().loop, *exchange_, closed_ && !all_sent()))
         connection_.reset(*this, NGHTTP2_CANCEL);
+}
+
+void Stream::drain() {
+    if (tunnel_) tunnel_->drain();
 }
 
 // ---- the request's body ---------------------------------------------------------------------------------------------
@@ -69,13 +94,15 @@ void Stream::on_body(std::string_view bytes) {
 }
 
 bool Stream::on_trailer(std::string_view name, std::string_view value) {
-    return head_.add_trailer(name, value, exchange_->trailers);
+    // In a tunnel there is nothing but DATA (RFC 9113 section 8.5).
+    return exchange_ && head_.add_trailer(name, value, exchange_->trailers);
 }
 
 BodyPiece Stream::take_body() {
     taken_.clear();
     std::swap(body_, taken_);
     if (!taken_.empty()) connection_.consumed(id_, taken_.size());
+    if (!exchange_) return {.data = taken_, .end = body_ended_, .error = {}};
     body_bytes_ += taken_.size();
     exchange_->record.bytes_in = body_bytes_;
     const std::uint64_t limit = exchange_->site->config.limits.body_bytes;
@@ -87,7 +114,12 @@ BodyPiece Stream::take_body() {
 Task<BodyPiece> Stream::next_body() {
     EventLoop& loop = connection_.frontend().loop;
     timed_out_ = false;
-    loop.deadlines.arm(reading_, loop.site->config.limits.idle_timeout);
+    if (exchange_) {
+        loop.deadlines.arm(reading_, loop.site->config.limits.idle_timeout);
+    } else {
+        taken_.clear();
+        for (std::string* text : {&taken_, &body_, &answer_}) give_back(*text);
+    }
     while (body_.empty() && !body_ended_ && !closed_ && !body_stopped_ && !timed_out_) co_await body_changed_.wait();
     reading_.disarm();
     if (!body_.empty() || body_ended_) co_return take_body();
@@ -139,7 +171,7 @@ bool Stream::send_body(std::string_view data, bool last) {
     if (closed_) return false;
     answer_ += data;
     answer_ended_ = last;
-    exchange_->record.bytes_out += data.size();
+    if (exchange_) exchange_->record.bytes_out += data.size();
     connection_.resume_answer(*this);
     return has_room();
 }
@@ -154,7 +186,7 @@ Task<error_code> Stream::flush() {
 
 void Stream::cut() {
     // What a client may act on; all else is between the app and us.
-    const std::uint32_t code = exchange_->reset_code;
+    const std::uint32_t code = exchange_ ? exchange_->reset_code : 0;
     const bool tells = code == NGHTTP2_CANCEL || code == NGHTTP2_ENHANCE_YOUR_CALM;
     connection_.reset(*this, tells ? code : static_cast<std::uint32_t>(NGHTTP2_INTERNAL_ERROR));
 }

@@ -9,6 +9,7 @@
 #include "proxy/client.hpp"
 #include "proxy/exchange.hpp"
 #include "proxy/http2_request.hpp"
+#include "proxy/tunnel.hpp"
 
 namespace rotagate::proxy::http2 {
 
@@ -37,6 +38,8 @@ public:
     void wake();
     /// A few times a second: cuts an answer that is wanted no more.
     void look_after();
+    /// The gateway is going down: requests are answered, but no tunnel holds it up.
+    void drain();
     /// Serves the request; the head has come whole. @param has_body  whether more than the head will come
     Task<> serve(bool has_body);
 
@@ -48,7 +51,7 @@ public:
     bool closed() const { return closed_; }
     bool busy() const { return started_ && !served_; }
     /// Whether it is worked on, and the client has seen nothing of an answer.
-    bool unanswered() const { return busy() && !exchange_->head_sent; }
+    bool unanswered() const { return busy() && exchange_ && !exchange_->head_sent; }
     /// Of the request's body, what nobody has taken.
     std::size_t unread() const { return body_.size(); }
 
@@ -67,11 +70,13 @@ public:
 
 private:
     bool has_room() const;
+    Task<> carry();
     bool all_sent() const { return answer_ended_ && answer_.empty(); }
 
     Connection& connection_;
     const std::int32_t id_;
     std::unique_ptr<Exchange> exchange_;
+    std::unique_ptr<Tunnel> tunnel_;  ///< what the stream has become; there is no exchange then
     RequestReader head_;
     std::string body_, taken_;  ///< the request's: what has arrived, and what was handed out last
     std::uint64_t body_bytes_ = 0;

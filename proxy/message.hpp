@@ -56,7 +56,10 @@ enum class Known : std::uint8_t {
     x_real_ip,        // x_forwarded is every x-forwarded-*
     never_forwarded,  // Proxy, X-Original-URL, X-Rewrite-URL, Remote-User, Client-IP and the like (SECURITY I3)
     misspelt,         // folds to a name that we set or that frames a message, but is not spelt so (the fold rule)
-    shared_cache,     // CDN-Cache-Control, Surrogate-Control: would override Cache-Control in shared caches
+    websocket_key,
+    websocket_version,
+    websocket_accept,
+    shared_cache,  // CDN-Cache-Control, Surrogate-Control: would override Cache-Control in shared caches
 };
 
 struct Field {
@@ -69,6 +72,13 @@ using Fields = boost::container::small_vector<Field, 32>;
 /// How the end of a body is known.
 enum class Framing : std::uint8_t { none, length, chunked, until_close };
 
+/// How a request asks for a WebSocket.
+enum class WebSocket : std::uint8_t {
+    none,              ///< not at all
+    upgrade,           ///< by HTTP/1.1's Upgrade (RFC 6455)
+    extended_connect,  ///< by HTTP/2's CONNECT (RFC 8441), which counts as a GET here
+};
+
 struct RequestHead {
     std::string_view method;
     std::string_view target;     ///< origin-form as sent ("/a?b"), or "*"; absolute-form is reduced to it
@@ -80,6 +90,7 @@ struct RequestHead {
     std::uint64_t content_length = 0;  ///< with Framing::length
     bool keep_alive = true;
     bool expect_continue = false;
+    WebSocket websocket = WebSocket::none;
 };
 
 struct ResponseHead {

@@ -80,6 +80,16 @@ MetricFamily histogram(const Loops& loops, std::string name, std::string help, H
     return {std::move(name), std::move(help), MetricType::Histogram, {std::move(metric)}};
 }
 
+MetricFamily reloads(const Loops& loops) {
+    MetricFamily family{"rotagate_config_reloads_total",
+                        "Reloads of the configuration; failed: the one that was in force stayed so.",
+                        MetricType::Counter,
+                        {}};
+    family.metric.push_back(labelled("result", "done", sum(loops, &LoopMetrics::reloads_done)));
+    family.metric.push_back(labelled("result", "failed", sum(loops, &LoopMetrics::reloads_failed)));
+    return family;
+}
+
 MetricFamily build_info() {
     ClientMetric metric;
     metric.label.push_back({"version", ROTAGATE_VERSION});
@@ -100,6 +110,9 @@ constexpr Plain plain_metrics[] = {
     {"rotagate_connections_refused_total", "Client connections closed at once, over limits.connections.",
      &LoopMetrics::connections_refused},
     {"rotagate_connections_open", "Client connections open now.", &LoopMetrics::connections_open, MetricType::Gauge},
+    {"rotagate_proxy_headers_refused_total",
+     "Connections closed since their PROXY header was missing, malformed or late.",
+     &LoopMetrics::proxy_headers_refused},
     {"rotagate_tls_handshakes_failed_total", "TLS handshakes with clients that failed.",
      &LoopMetrics::tls_handshakes_failed},
     {"rotagate_upstream_connects_total", "Connections opened to apps.", &LoopMetrics::upstream_connects},
@@ -108,6 +121,7 @@ constexpr Plain plain_metrics[] = {
     {"rotagate_upstream_retries_total", "Requests that were sent again to an app.", &LoopMetrics::upstream_retries},
     {"rotagate_bytes_in_total", "Bytes of request bodies.", &LoopMetrics::bytes_in},
     {"rotagate_bytes_out_total", "Bytes of answer bodies.", &LoopMetrics::bytes_out},
+    {"rotagate_tunnels_open", "WebSockets open now.", &LoopMetrics::tunnels_open, MetricType::Gauge},
 };
 
 }  // namespace
@@ -166,7 +180,7 @@ std::string_view reason_name(Reason reason) {
 void LoopMetrics::record(const RequestRecord& request) {
     const std::size_t status_class = request.status / 100;
     requests_by_class[status_class < requests_by_class.size() ? status_class : 0].add();
-    request_duration.observe(request.duration);
+    if (!request.tunnel) request_duration.observe(request.duration);
     bytes_in.add(request.bytes_in);
     bytes_out.add(request.bytes_out);
 }
@@ -196,6 +210,7 @@ std::string Metrics::text() const {
         const auto value = static_cast<double>(proxy::sum(loops_, plain.counter));
         families.push_back(single(plain.name, plain.help, plain.type, value));
     }
+    families.push_back(reloads(loops_));
     for (const Gauge& gauge : gauges_)
         families.push_back(single(gauge.name, gauge.help, MetricType::Gauge, gauge.read()));
     std::ostringstream out;

@@ -70,9 +70,12 @@ struct LoopMetrics {
     std::array<Counter, reason_count> started, ended, refused;
     Counter connections_accepted, connections_open, connections_refused;
     Counter tls_handshakes_failed;
-    Counter store_calls;  ///< presentations that reached the store: none for a forged cookie
+    Counter proxy_headers_refused;  ///< missing, malformed or late
+    Counter store_calls;            ///< presentations that reached the store: none for a forged cookie
     Counter upstream_connects, upstream_connect_failures, upstream_retries;
     Counter bytes_in, bytes_out;
+    Counter reloads_done, reloads_failed;  ///< of the configuration; the main thread's alone
+    Counter tunnels_open;
 
     /// A request that is over; `store_duration` and `store_calls` are counted where the store is asked.
     void record(const RequestRecord& request);

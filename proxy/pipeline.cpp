@@ -1,6 +1,9 @@
 #include "proxy/pipeline.hpp"
 
+#include "proxy/cors.hpp"
 #include "proxy/route.hpp"
+#include "proxy/tunnel.hpp"
+#include "proxy/websocket.hpp"
 
 namespace rotagate::proxy {
 namespace {
@@ -13,20 +16,28 @@ void record(EventLoop& loop, Exchange& x) {
     RequestRecord& r = x.record;
     r.duration = duration_cast<microseconds>(std::chrono::steady_clock::now() - x.began);
     loop.metrics.record(r);
-    if (!loop.shared.access_log.enabled()) return;
-    r.request_id = x.request_id;
-    r.client = x.client_address;
-    r.method = x.request.method.empty() ? "-" : x.request.method;
-    r.host = x.request.host;
-    r.path = x.target.path.empty() ? "-" : x.target.path;
-    r.protocol = x.client.protocol();
-    if (x.session) {
-        r.user = x.user.id;
-        r.org = x.user.org;
-        r.session = x.session->id.log_name();
+    if (!loop.access_log.enabled()) return;
+    describe(x);
+    loop.access_log.write(r);
+}
+
+/// What speaks against a WebSocket before the app is asked.
+std::optional<Answer> unacceptable_handshake(const Exchange& x) {
+    // An app over HTTP/2 would have to be asked by extended CONNECT, which is not spoken to apps.
+    if (x.pool->settings().protocol == config::Protocol::h2c)
+        return Answer{.status = 501, .reason = "upstream_no_websocket"};
+    switch (websocket::refusal(x.request, x.origin, x.route->websocket)) {
+        case websocket::Refusal::none:
+            return std::nullopt;
+        case websocket::Refusal::foreign_origin:
+            return Answer{.status = 403, .reason = "foreign_origin"};
+        case websocket::Refusal::bad_version:
+            return Answer{.status = x.request.websocket == WebSocket::upgrade ? 426U : 400U,
+                          .reason = "websocket_version"};
+        case websocket::Refusal::bad_key:
+            break;
     }
-    if (x.pool && !r.server.empty()) r.upstream = x.pool->settings().name;
-    loop.shared.access_log.write(r);
+    return Answer{.status = 400, .reason = "websocket_key"};
 }
 
 /// What is refused whoever asks for it. It is decided after `admit`, for this answer carries the session's cookie too.
@@ -36,6 +47,7 @@ std::optional<Answer> unacceptable(const Exchange& x) {
     const std::uint64_t limit = x.site->config.limits.body_bytes;
     if (limit > 0 && x.request.framing == Framing::length && x.request.content_length > limit)
         return Answer{.status = 413, .reason = "body_too_large", .location = {}, .close = true};
+    if (x.request.websocket != WebSocket::none) return unacceptable_handshake(x);
     return std::nullopt;
 }
 
@@ -50,9 +62,25 @@ Task<> handle(EventLoop& loop, Exchange& x) {
     if (!answer) answer = co_await forward(loop, x);
     if (answer) {
         co_await answer_and_record(loop, x, *answer);
-    } else {
+    } else if (!x.tunnel) {
         record(loop, x);
     }
+}
+
+void describe(Exchange& x) {
+    RequestRecord& r = x.record;
+    r.request_id = x.request_id;
+    r.client = x.client_address;
+    r.method = x.request.method.empty() ? "-" : x.request.method;
+    r.host = x.request.host;
+    r.path = x.target.path.empty() ? "-" : x.target.path;
+    r.protocol = x.client.protocol();
+    if (x.session) {
+        r.user = x.user.id;
+        r.org = x.user.org;
+        r.session = x.session->id.log_name();
+    }
+    if (x.pool && !r.server.empty()) r.upstream = x.pool->settings().name;
 }
 
 Task<> answer_and_record(EventLoop& loop, Exchange& x, Answer answer) {
@@ -69,15 +97,15 @@ void note(EventLoop& loop, const Exchange& x, SecurityEvent::Kind kind, Reason r
           std::string_view detail) {
     const session::User user = id ? id->user() : session::User{};
     const std::string session = id ? id->log_name() : std::string();
-    loop.shared.security_log.write({.kind = kind,
-                                    .reason = reason,
-                                    .user = user.id,
-                                    .org = user.org,
-                                    .session = session,
-                                    .client = x.client_address,
-                                    .request_id = x.request_id,
-                                    .detail = detail},
-                                   loop.metrics);
+    loop.security_log.write({.kind = kind,
+                             .reason = reason,
+                             .user = user.id,
+                             .org = user.org,
+                             .session = session,
+                             .client = x.client_address,
+                             .request_id = x.request_id,
+                             .detail = detail},
+                            loop.metrics);
 }
 
 // The first step; the rules themselves are in route.cpp.
@@ -87,7 +115,9 @@ std::optional<Answer> route(Exchange& x) {
     if (!target) return Answer{.status = 400, .reason = "ambiguous_path", .location = {}, .close = true};
     x.target = *target;
     const config::Config& settings = x.site->config;
-    x.route = find_route(settings.routes, x.request.host, x.target.path, x.request.method);
+    x.route = preflight_route(settings.routes, x.request, x.request.host, x.target.path);
+    x.preflight = x.route != nullptr;
+    if (!x.route) x.route = find_route(settings.routes, x.request.host, x.target.path, x.request.method);
     if (!x.route) return Answer{.status = 404, .reason = "no_route"};
     x.pool = x.site->pools[static_cast<std::size_t>(x.route - settings.routes.data())];
     return std::nullopt;

@@ -10,8 +10,11 @@ namespace http2 {
 class AppStream;
 }
 
-/// Runs all steps for a request whose head was read: exactly one answer, and exactly one record of it.
+/// Runs all steps for a request whose head was read: exactly one answer, and exactly one record of it; but for a
+/// tunnel, which is left in the exchange, and makes its record at its end.
 Task<> handle(EventLoop& loop, Exchange& x);
+/// Fills in what the record tells of a request that was served.
+void describe(Exchange& x);
 /// The end of handle() alone, for a request that is answered without looking at it further.
 Task<> answer_and_record(EventLoop& loop, Exchange& x, Answer answer);
 
@@ -29,11 +32,17 @@ std::optional<Answer> admit_nobody(Exchange& x);
 /// Sends the request to the app and relays its answer. Answers: 4xx for a bad body, 502, 503, 504.
 Task<std::optional<Answer>> forward(EventLoop& loop, Exchange& x);
 
+/// What was relayed of an app's answer.
+enum class Relayed {
+    in_part,    ///< nothing, or not all
+    whole,      ///< all of it: the app's connection is ready for another request
+    agreement,  ///< the 101 of a tunnel, which begins now
+};
 /// Obeys the app's session headers, mints the next cookie, and relays the answer. Answers, where nothing was sent yet:
 /// 502, 503.
 /// @param waiting   cuts the app's connection when it is silent for too long
-/// @param complete  out: the app's answer was read to its end
-Task<std::optional<Answer>> respond(EventLoop& loop, Exchange& x, Stream& app, Deadline& waiting, bool& complete);
+/// @param relayed   out: what the client has got
+Task<std::optional<Answer>> respond(EventLoop& loop, Exchange& x, Stream& app, Deadline& waiting, Relayed& relayed);
 /// The same for an app that speaks HTTP/2.
 Task<std::optional<Answer>> respond(EventLoop& loop, Exchange& x, http2::AppStream& app, Deadline& waiting);
 /// Where a client of a plain listener finds the same over TLS. A Host without a port means that ports are mapped in

@@ -18,6 +18,7 @@ struct RequestRecord {
     std::string_view user, org;  ///< of the session, as the app reads them; empty: nobody
     std::string session;         ///< SessionId::log_name(); empty: none
     unsigned status = 0;         ///< 0: the client went away before an answer
+    bool tunnel = false;         ///< it became a WebSocket; the sizes and the duration are that one's
     std::string_view reason;     ///< why the gateway answered itself or cut the answer; empty: the app answered
     std::string_view upstream;   ///< name; empty: none was asked
     std::string_view server;     ///< the server that answered

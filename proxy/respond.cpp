@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <boost/system/errc.hpp>
 
 #include "proxy/http1.hpp"
@@ -79,6 +81,10 @@ void write_answer_head(Exchange& x) {
     AnswerHead& answer = x.answer;
     answer.status = head.status;
     answer.reason = head.reason;
+    if (head.status == 101) {
+        answer.tunnel = true;
+        if (x.request.websocket == WebSocket::extended_connect) answer.status = 200, answer.reason = {};
+    }
     answer.has_body = x.request.method != "HEAD" && head.status != 204 && head.status != 304;
     const bool tells_length = head.status != 204 && find(head.fields, Known::content_length).has_value();
     if (tells_length) answer.content_length = head.content_length;
@@ -90,14 +96,17 @@ void write_answer_head(Exchange& x) {
                               .set_cookie = x.set_cookie.empty() ? std::nullopt : std::make_optional(x.set_cookie),
                               .session_route = x.session_route()};
     client_response_fields(head, rules, x.arena, answer.fields);
+    if (x.request.websocket != WebSocket::extended_connect) return;
+    const auto is_accept = [](const Field& field) { return field.known == Known::websocket_accept; };  // it has no key
+    answer.fields.erase(std::remove_if(answer.fields.begin(), answer.fields.end(), is_accept), answer.fields.end());
 }
 
-/// respond(), over whatever the answer comes. @param complete  null: nobody asks
+/// respond(), over whatever the answer comes. @param relayed  null: nobody asks, and there are no tunnels
 template <class Body>
-Task<std::optional<Answer>> pass_on(EventLoop& loop, Exchange& x, Body body, Deadline& waiting, bool* complete) {
+Task<std::optional<Answer>> pass_on(EventLoop& loop, Exchange& x, Body body, Deadline& waiting, Relayed* relayed) {
     const ResponseHead& head = x.answer_head;
     waiting.disarm();
-    if (x.route->session_control) {
+    if (x.route->session_control && !x.preflight) {
         auto failed = co_await obey_session_command(loop, x, head);
         if (failed) co_return failed;
     }
@@ -107,8 +116,18 @@ Task<std::optional<Answer>> pass_on(EventLoop& loop, Exchange& x, Body body, Dea
     }
 
     write_answer_head(x);
-    x.record.status = head.status;
+    x.record.status = x.answer.status;
     x.relaying_since = loop.deadlines.now();
+
+    if (x.answer.tunnel) {
+        if (!x.client.send_head(x.answer, {}, false) && co_await x.client.flush()) {
+            x.record.reason = "client_gone";
+            x.client.cut();
+        } else {
+            *relayed = Relayed::agreement;
+        }
+        co_return std::nullopt;
+    }
 
     BodyPiece piece = body.take();
     if (piece.error) co_return Answer{.status = 502, .reason = "upstream_bad_answer"};
@@ -116,7 +135,7 @@ Task<std::optional<Answer>> pass_on(EventLoop& loop, Exchange& x, Body body, Dea
     error_code gone;
     if (!x.client.send_head(x.answer, piece.data, piece.end)) gone = co_await x.client.flush();
     if (gone || !piece.end) co_await relay(loop, x, body, piece, waiting, gone);
-    if (complete) *complete = body.ended();
+    if (relayed && body.ended()) *relayed = Relayed::whole;
     co_return std::nullopt;
 }
 
@@ -150,9 +169,9 @@ Task<std::optional<Answer>> mint_with_store(EventLoop& loop, Exchange& x) {
     co_return std::nullopt;
 }
 
-Task<std::optional<Answer>> respond(EventLoop& loop, Exchange& x, Stream& app, Deadline& waiting, bool& complete) {
+Task<std::optional<Answer>> respond(EventLoop& loop, Exchange& x, Stream& app, Deadline& waiting, Relayed& relayed) {
     const BodyReader body(app, x.answer_head.framing, x.answer_head.content_length);
-    return pass_on(loop, x, body, waiting, &complete);
+    return pass_on(loop, x, body, waiting, &relayed);
 }
 
 Task<std::optional<Answer>> respond(EventLoop& loop, Exchange& x, http2::AppStream& app, Deadline& waiting) {

@@ -1,8 +1,9 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 
-#include "config/config.hpp"
+#include "config/load.hpp"
 
 namespace rotagate::proxy {
 
@@ -10,10 +11,12 @@ namespace rotagate::proxy {
 class Server {
 public:
     /// Binds all addresses. Throws std::runtime_error with a message for the operator where it cannot start.
-    explicit Server(config::Config config);
+    /// @param load  reads the configuration anew, for a reload
+    Server(config::Config config, std::function<config::Loaded()> load);
     ~Server();
 
-    /// Runs until SIGTERM or SIGINT has drained the connections: no request in flight is cut.
+    /// Runs until SIGTERM or SIGINT has drained the connections: no request in flight is cut. SIGHUP has the
+    /// configuration read again: it comes into force as a whole, or, where anything of it cannot, not at all.
     void run();
 
 private:

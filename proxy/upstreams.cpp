@@ -255,10 +255,9 @@ void UpstreamPool::Lease::give_back() {
 }
 
 UpstreamPool::UpstreamPool(asio::io_context& loop, const config::Upstream& settings,
-                           const std::vector<std::shared_ptr<ServerHealth>>& health, Deadlines& deadlines,
-                           LoopMetrics& metrics)
-    : settings_(settings), deadlines_(deadlines), metrics_(metrics) {
-    if (settings.tls) tls_ = tls::upstream_context(*settings.tls);
+                           const std::vector<std::shared_ptr<ServerHealth>>& health, tls::Context tls,
+                           Deadlines& deadlines, LoopMetrics& metrics)
+    : settings_(settings), tls_(std::move(tls)), deadlines_(deadlines), metrics_(metrics) {
     for (std::size_t i = 0; i < settings.servers.size(); ++i)
         servers_.push_back(
             std::make_unique<Server>(loop, settings_, settings.servers[i], tls_.get(), health[i], deadlines));

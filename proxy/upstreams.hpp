@@ -25,8 +25,6 @@ struct ServerHealth {
     std::atomic<bool> up{true};     ///< the balancing avoids it otherwise
     std::atomic<bool> alive{true};  ///< what /readyz tells: up, and reachable where no health check is configured
 };
-/// For each upstream, each of its servers.
-using HealthTable = std::vector<std::vector<std::shared_ptr<ServerHealth>>>;
 
 /// The name that a server's certificate must be for; empty: the upstream is spoken to without TLS.
 std::string tls_name(const config::Upstream& upstream, const config::Address& server);
@@ -106,8 +104,11 @@ public:
         std::shared_ptr<http2::AppConnection> connection_;
     };
 
+    /// @param health  of each server
+    /// @param tls     of upstream_context(); null: plain
     UpstreamPool(asio::io_context& loop, const config::Upstream& settings,
-                 const std::vector<std::shared_ptr<ServerHealth>>& health, Deadlines& deadlines, LoopMetrics& metrics);
+                 const std::vector<std::shared_ptr<ServerHealth>>& health, tls::Context tls, Deadlines& deadlines,
+                 LoopMetrics& metrics);
     ~UpstreamPool();
 
     /// What one request has tried so far.

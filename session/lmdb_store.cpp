@@ -33,6 +33,11 @@ std::shared_ptr<SessionStore> LmdbStores::on(boost::asio::io_context& loop) {
     return std::make_shared<LmdbStore>(kept_, loop);
 }
 
+void LmdbStores::adopt(const config::Session& settings) {
+    kept_->sessions.adopt(settings);
+    kept_->patience = settings.store_timeout;
+}
+
 LmdbStore::LmdbStore(std::shared_ptr<LmdbStores::Kept> kept, boost::asio::io_context& loop)
     : kept_(std::move(kept)), sessions_(kept_->sessions), writer_(kept_->writer), waits_(writer_, loop) {}
 
@@ -68,6 +73,10 @@ void LmdbStore::issue(const SessionId& id, Millis minted, Completion<> done) {
 }
 
 void LmdbStore::check(const SessionId& id, Completion<> done) { sessions_.check(id, std::move(done)); }
+
+void LmdbStore::touch(const SessionId& id, bool renew, Completion<Millis> done) {
+    sessions_.touch(id, renew, std::move(done));
+}
 
 void LmdbStore::replace_data(const SessionId& id, std::string json, Completion<> done) {
     sessions_.replace_data(id, std::move(json), std::move(done));

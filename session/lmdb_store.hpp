@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include "session/lmdb_waits.hpp"
@@ -20,6 +21,7 @@ public:
 
     std::shared_ptr<SessionStore> on(boost::asio::io_context& loop) override;
     void sweep() override { kept_->sessions.sweep(); }
+    void adopt(const config::Session& settings) override;
     std::optional<std::size_t> size() const override { return kept_->sessions.size(); }
 
     /// What all event loops share. Its end writes what is not written yet.
@@ -30,7 +32,7 @@ public:
         LmdbEnvironment::Contents contents;  ///< until the sessions have them
         MemoryStore sessions;
         LmdbWriter writer;
-        const Millis patience;  ///< for the disk
+        std::atomic<Millis> patience;  ///< for the disk
     };
 
 private:
@@ -48,6 +50,7 @@ public:
     void present(const SessionCookie& cookie, Presentation wanted, Completion<Session> done) override;
     void issue(const SessionId& id, Millis minted, Completion<> done) override;
     void check(const SessionId& id, Completion<> done) override;
+    void touch(const SessionId& id, bool renew, Completion<Millis> done) override;
     bool known_ended(const SessionId& id) const override { return sessions_.known_ended(id); }
     void replace_data(const SessionId& id, std::string json, Completion<> done) override;
     // These end the sessions in any case. `unavailable` says that after a crash they might be back: try again.

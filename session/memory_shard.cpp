@@ -103,6 +103,17 @@ Result<void> MemoryShard::issue(const SessionId& id, Millis minted, Millis now) 
     return {};
 }
 
+Result<Millis> MemoryShard::touch(const SessionId& id, bool renew, Millis now) {
+    MemoryRecord* record = find(id, now);
+    if (!record) return SessionErrc::unknown;
+    if (renew) {
+        record->expires = expiry(*record, now);
+        record->last_seen = now;
+        if (journal_) journal_->presented(*record, false);
+    }
+    return record->expires;
+}
+
 Result<void> MemoryShard::replace_data(const SessionId& id, Data data, Millis now) {
     MemoryRecord* record = find(id, now);
     if (!record) return SessionErrc::unknown;

@@ -25,9 +25,13 @@ public:
 
     explicit MemoryShard(const config::Session& settings) : settings_(settings) {}
 
+    /// Other settings from here on; what was decided stays.
+    void adopt(const config::Session& settings) { settings_ = settings; }
+
     Started start(const NewSession& request, Millis now);
     Result<Session> present(const SessionCookie& cookie, bool renew, Millis now);
     Result<void> issue(const SessionId& id, Millis minted, Millis now);
+    Result<Millis> touch(const SessionId& id, bool renew, Millis now);
     bool contains(const SessionId& id, Millis now) const { return find(id, now) != nullptr; }
     Result<void> replace_data(const SessionId& id, Data data, Millis now);
     bool end(const SessionId& id, Millis now);
@@ -87,7 +91,7 @@ private:
     std::vector<SessionId> displace(UserSessions& sessions);
     void expire(Millis now);
 
-    const config::Session& settings_;
+    config::Session settings_;
     // The set owns the records. The orders below only link them, and are destroyed before it.
     boost::unordered_flat_set<std::unique_ptr<MemoryRecord>, ById, ById> sessions_;
     Users users_;

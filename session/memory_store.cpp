@@ -39,8 +39,8 @@ struct MemoryStore::Impl {
         MemoryShard shard;
     };
 
-    Impl(const config::Session& given, Clock clock_, ExpiryListener listener)
-        : settings(given), clock(clock_ ? std::move(clock_) : wall_clock()), on_expiry(std::move(listener)) {
+    Impl(const config::Session& settings, Clock clock_, ExpiryListener listener)
+        : clock(clock_ ? std::move(clock_) : wall_clock()), on_expiry(std::move(listener)) {
         for (auto& slot : slots) slot = std::make_unique<Slot>(settings);
     }
 
@@ -75,7 +75,6 @@ struct MemoryStore::Impl {
         return ended;
     }
 
-    const config::Session settings;
     const Clock clock;
     const ExpiryListener on_expiry;
     const KeyedHash hash;
@@ -125,6 +124,10 @@ void MemoryStore::issue(const SessionId& id, Millis minted, Completion<> done) {
 
 void MemoryStore::check(const SessionId& id, Completion<> done) {
     done(known_ended(id) ? Result<>{SessionErrc::unknown} : Result<>{});
+}
+
+void MemoryStore::touch(const SessionId& id, bool renew, Completion<Millis> done) {
+    done(impl_->in_shard_of(id, [&](MemoryShard& shard, Millis now) { return shard.touch(id, renew, now); }));
 }
 
 bool MemoryStore::known_ended(const SessionId& id) const {
@@ -184,6 +187,12 @@ void MemoryStore::count_users(const std::optional<std::string>& org, Completion<
 }
 
 void MemoryStore::ping(Completion<> done) { done(Result<>{}); }
+
+void MemoryStore::adopt(const config::Session& settings) {
+    for (std::size_t i = 0; i < Impl::shard_count; ++i) {
+        impl_->in_shard(i, [&](MemoryShard& shard, Millis) { shard.adopt(settings); });
+    }
+}
 
 void MemoryStore::sweep() {
     for (std::size_t i = 0; i < Impl::shard_count; ++i) {

@@ -27,6 +27,7 @@ public:
     void present(const SessionCookie& cookie, Presentation wanted, Completion<Session> done) override;
     void issue(const SessionId& id, Millis minted, Completion<> done) override;
     void check(const SessionId& id, Completion<> done) override;
+    void touch(const SessionId& id, bool renew, Completion<Millis> done) override;
     bool known_ended(const SessionId& id) const override;
     void replace_data(const SessionId& id, std::string json, Completion<> done) override;
     void end(const SessionId& id, Completion<bool> done) override;
@@ -36,6 +37,8 @@ public:
     void count_users(const std::optional<std::string>& org, Completion<std::size_t> done) override;
     void ping(Completion<> done) override;
 
+    /// Has other lifetimes, limits and rotation rules count from here on, for a session with its next request.
+    void adopt(const config::Session& settings);
     /// Drops what has expired and gives its memory back; call it about once a second, from any one thread.
     void sweep();
     /// Sessions that are stored, expired but unswept ones included.

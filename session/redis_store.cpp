@@ -186,6 +186,18 @@ void RedisStore::check(const SessionId& id, Completion<> done) {
                  });
 }
 
+void RedisStore::touch(const SessionId& id, bool renew, Completion<Millis> done) {
+    const std::string key = "s:" + id.text;
+    const auto call =
+        impl_->call_for(redis::slot_of_tag(id.user_key()), impl_->shared.scripts.touch, {key}, {flag(renew)});
+    impl_->ask(call, 1, [impl = impl_.get(), id, done = std::move(done)](Result<Reply> reply) {
+        if (!reply) return done(reply.error());
+        if ((*reply)[0].integer() == 1) return done(Millis{(*reply)[2].integer()});
+        impl->shared.ended.add(id.text, steady_clock::now());
+        done(SessionErrc::unknown);
+    });
+}
+
 void RedisStore::replace_data(const SessionId& id, std::string json, Completion<> done) {
     if (!valid_data(json)) return done(SessionErrc::data_invalid);
     const std::string key = "s:" + id.text;

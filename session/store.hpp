@@ -75,6 +75,10 @@ public:
     /// Whether the session is there, without renewing it; known_ended() knows what was found. Errors: unknown.
     virtual void check(const SessionId& id, Completion<> done) = 0;
 
+    /// The same for what is open for long: tells when the session expires unless it is renewed.
+    /// @param renew  renews the idle timeout as a request does; no cookie is presented, so the rotation stays as it is
+    virtual void touch(const SessionId& id, bool renew, Completion<Millis> done) = 0;
+
     /// Whether this process knows already, without I/O, that the session has ended. False may mean "do not know".
     virtual bool known_ended(const SessionId& id) const = 0;
 

@@ -17,6 +17,7 @@ public:
 
     std::shared_ptr<SessionStore> on(boost::asio::io_context&) override { return store_; }
     void sweep() override { store_->sweep(); }
+    void adopt(const config::Session& settings) override { store_->adopt(settings); }
     std::optional<std::size_t> size() const override { return store_->size(); }
 
 private:
@@ -40,6 +41,7 @@ public:
         return &loop == &control_ ? own_ : std::make_shared<RedisStore>(loop, shared_);
     }
     void sweep() override { own_->sweep(); }
+    void adopt(const config::Session&) override {}
     std::optional<std::size_t> size() const override { return std::nullopt; }
 
 private:
@@ -48,7 +50,36 @@ private:
     std::shared_ptr<RedisStore> own_;
 };
 
+bool same_place(const config::Session& a, const config::Session& b) {
+    if (a.store != b.store || a.redis.has_value() != b.redis.has_value()) return false;
+    if (!a.redis) return true;
+    config::Redis other = *b.redis;  // `store` is shown without credentials
+    other.replicas = a.redis->replicas;
+    other.ca = a.redis->ca;
+    return *a.redis == other;
+}
+
 }  // namespace
+
+std::vector<std::string> fixed_settings(const config::Session& in_force, const config::Session& wanted) {
+    if (!same_place(in_force, wanted)) return {"session.store"};
+    std::vector<std::string> names;
+    if (!in_force.redis) return names;
+    const auto add = [&](const char* name, bool same) {
+        if (!same) names.emplace_back(name);
+    };
+    add("session.redis.replicas", in_force.redis->replicas == wanted.redis->replicas);
+    add("session.redis.ca", in_force.redis->ca == wanted.redis->ca);
+    add("session.store_timeout", in_force.store_timeout == wanted.store_timeout);
+    add("session.idle_timeout", in_force.idle_timeout == wanted.idle_timeout);
+    add("session.permanent_timeout", in_force.permanent_timeout == wanted.permanent_timeout);
+    add("session.absolute_timeout", in_force.absolute_timeout == wanted.absolute_timeout);
+    add("session.max_sessions_per_user", in_force.max_sessions_per_user == wanted.max_sessions_per_user);
+    const auto reports = [](const config::Session& session) { return session.on_replay == config::OnReplay::report; };
+    add("session.on_replay", reports(in_force) == reports(wanted));  // what else it may say is not the store's matter
+    add("session.rotation.grace", in_force.rotation.grace == wanted.rotation.grace);
+    return names;
+}
 
 std::unique_ptr<SessionStores> open_stores(const config::Session& settings, boost::asio::io_context& control,
                                            ExpiryListener on_expiry) {

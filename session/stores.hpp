@@ -2,6 +2,8 @@
 
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 
@@ -17,9 +19,15 @@ public:
     virtual std::shared_ptr<SessionStore> on(boost::asio::io_context& loop) = 0;
     /// Does what has fallen due, such as to forget what has expired; call it about once a second, from one thread.
     virtual void sweep() = 0;
+    /// Has other settings count from here on, in all event loops; at least those that fixed_settings() leaves free.
+    virtual void adopt(const config::Session& settings) = 0;
     /// How many sessions are stored; none: not known without asking the store.
     virtual std::optional<std::size_t> size() const = 0;
 };
+
+/// Names the settings that differ, such as "session.store", and cannot change while the process runs: where sessions
+/// are; and with Redis what is written into its scripts and connections.
+std::vector<std::string> fixed_settings(const config::Session& in_force, const config::Session& wanted);
 
 /// Opens the store of `session.store`.
 /// @param control    runs what belongs to no event loop in particular

@@ -52,6 +52,17 @@ elseif m > seen and m - seen >= GRACE / 10 then
 end
 )";
 
+// Renews the idle timeout, n after the session's creation. Leaves whether there is something to keep.
+inline constexpr std::string_view renew = R"(
+    local renewal = n + (permanent == '1' and PERMANENT or IDLE)
+    if ABSOLUTE > 0 and renewal > ABSOLUTE then renewal = ABSOLUTE end
+    local step = permanent == '1' and PERMANENT_STEP or IDLE_STEP
+    if renewal == ABSOLUTE then step = 1 end  -- the last one, which tells how the session will end
+    if renewal - expires >= step then
+        expires, renewed = renewal, true
+    end
+)";
+
 // KEYS: the session. ARGV: the mint time, and 1 to renew.
 // Returns {0, now}: it is not there; {2, now}: replay, and it is gone now; else {1, or 3: a replay that is reported
 // only; now, the state as it is now, data where that is wanted}.
@@ -64,13 +75,7 @@ if replay and not REPORT then
 end
 local renewed = false
 if ARGV[2] == '1' then
-    local renewal = n + (permanent == '1' and PERMANENT or IDLE)
-    if ABSOLUTE > 0 and renewal > ABSOLUTE then renewal = ABSOLUTE end
-    local step = permanent == '1' and PERMANENT_STEP or IDLE_STEP
-    if renewal == ABSOLUTE then step = 1 end  -- the last one, which tells how the session will end
-    if renewal - expires >= step then
-        expires, renewed = renewal, true
-    end
+<renew>
 end
 if changed or renewed then <rewrite_state> end
 return {replay and 3 or 1, now, stored, data}
@@ -87,6 +92,17 @@ return {1, now}
 // KEYS: the session. Returns {whether it is there, now}.
 inline constexpr std::string_view check_body = R"(
 return {expires > now - created and 1 or 0, now}
+)";
+
+// KEYS: the session. ARGV: 1 to renew. Returns {whether it is there, now, when it expires}.
+inline constexpr std::string_view touch_body = R"(
+if expires <= now - created then return {0, now} end
+local n, renewed = now - created, false
+if ARGV[1] == '1' then
+<renew>
+end
+if renewed then <rewrite_state> end
+return {1, now, created + expires}
 )";
 
 // KEYS: the session. ARGV: the data. Returns {whether it is there, now}.

@@ -21,7 +21,7 @@ using namespace std::string_view_literals;
 std::string filled_in(std::string_view script) {
     std::string text(script);
     for (const auto& [place, block] :
-         {std::pair{"<rotate>"sv, rotate}, std::pair{"<rewrite_state>"sv, rewrite_state},
+         {std::pair{"<rotate>"sv, rotate}, std::pair{"<renew>"sv, renew}, std::pair{"<rewrite_state>"sv, rewrite_state},
           std::pair{"<write_state>"sv, write_state}, std::pair{"<read_stored>"sv, read_stored}})
         for (auto at = text.find(place); at != std::string::npos; at = text.find(place))
             text.replace(at, place.size(), block);
@@ -87,6 +87,7 @@ Scripts::Scripts(const std::string& head, const std::string& stored, const std::
                                 head, if_stored, present_body))),
       issue(filled_in(fmt::format("{}{}{}", head, stored, issue_body))),
       check(filled_in(fmt::format("{}{}{}", head, stored, check_body))),
+      touch(filled_in(fmt::format("{}{}{}", head, stored, touch_body))),
       replace_data(filled_in(fmt::format("{}{}{}", head, stored, replace_data_body))),
       start(filled_in(fmt::format("{}{}{}", head, unlist_function, start_body))),
       end(filled_in(fmt::format("{}{}{}", head, unlist_function, end_body))),
@@ -97,7 +98,7 @@ Scripts::Scripts(const std::string& head, const std::string& stored, const std::
 std::vector<std::string_view> Scripts::texts() const {
     std::vector<std::string_view> texts;
     for (const Script* script :
-         {&present, &present_with_data, &issue, &check, &replace_data, &start, &end, &prune, &list, &end_range})
+         {&present, &present_with_data, &issue, &check, &touch, &replace_data, &start, &end, &prune, &list, &end_range})
         texts.push_back(script->text);
     return texts;
 }

@@ -248,3 +248,59 @@ SCENARIO("header edits are valid and do not contradict each other", "[config][ru
     };
     check_route_mistakes(mistakes);
 }
+
+SCENARIO("origins are written as browsers write them", "[config][rules]") {
+    const auto origin = [](const std::string& text) { return errors(route("cors: { origins: [\"" + text + "\"] }")); };
+    for (const char* good : {"https://app.example.org", "http://localhost:3000", "https://127.0.0.1:8443",
+                             "http://[::1]:3000", "https://[::1]", "capacitor://localhost", "https://a.example:65535"})
+        CHECK(origin(good).empty());
+    const Mistake mistakes[] = {
+        {"*", "is not an origin; write one such as https://app.example.org"},
+        {"app.example.org", "is not an origin; write one such as https://app.example.org"},
+        {"://app.example.org", "is not an origin; write one such as https://app.example.org"},
+        {"null", "is what pages of anybody say that hide their origin; remove it"},
+        {"https://App.example.org", "has upper-case letters; browsers write origins in lower case"},
+        {"https://app.example.org/", "has more than scheme, host and port; write https://app.example.org"},
+        {"https://app.example.org/x?y", "has more than scheme, host and port; write https://app.example.org"},
+        {"https://app.example.org:443", "has the scheme's own port, which browsers leave out; leave it out"},
+        {"http://app.example.org:80", "has the scheme's own port, which browsers leave out; leave it out"},
+        {"https://app.example.org:", "has no port behind its \":\"; write 1 to 65535"},
+        {"https://app.example.org:0443", "has no port behind its \":\"; write 1 to 65535"},
+        {"https://app.example.org:65536", "has no port behind its \":\"; write 1 to 65535"},
+        {"https://*.example.org",
+         "names no host; its host is not a host; write a name such as api.example.org (punycode, no wildcard)"},
+        {"https://",
+         "names no host; its host is not a host; write a name such as api.example.org (punycode, no wildcard)"},
+    };
+    for (const auto& [text, message] : mistakes)
+        CHECK(origin(text) == Lines{"rotagate.yaml:6:23: routes[0].cors.origins[0]: '" + text + "' " + message});
+    CHECK(errors(route("cors: {}")) ==
+          Lines{"rotagate.yaml:6:11: routes[0].cors.origins: is missing; write origins: [https://app.example.org]"});
+    CHECK(errors(route("cors: { origins: [https://a.example], methods: [GET] }")).size() == 1);
+    const auto cors = load(route("cors: { origins: [https://a.example], credentials: true }")).config.routes[0].cors;
+    REQUIRE(cors);
+    CHECK(cors->origins == Lines{"https://a.example"});
+    CHECK(cors->credentials);
+}
+
+SCENARIO("a route names the sites whose pages may open WebSockets, and how long these may be idle", "[config][rules]") {
+    const auto loaded =
+        load(route("websocket: { origins: [https://app.example.org, \"http://[::1]:8080\"], idle_timeout: 90s }"));
+    REQUIRE(texts(loaded.errors).empty());
+    const WebSocket& websocket = loaded.config.routes.at(0).websocket;
+    CHECK(websocket.origins == Lines{"https://app.example.org", "http://[::1]:8080"});
+    CHECK(websocket.idle_timeout == 90s);
+    CHECK(load(route("access: required")).config.routes.at(0).websocket.idle_timeout == 10min);
+    CHECK(load(route("websocket: { idle_timeout: 0 }")).config.routes.at(0).websocket.idle_timeout == 0s);
+    CHECK(errors(route("access: public, websocket: { origins: [\"*\"] }")).empty());
+
+    const Mistake mistakes[] = {
+        {"websocket: { origins: [app.example.org] }",
+         "28: routes[0].websocket.origins[0]: 'app.example.org' is not an origin; write one such as "
+         "https://app.example.org"},
+        {"websocket: { origins: [\"*\"] }",
+         "27: routes[0].websocket.origins: '*' would let any site use a visitor's session; name the sites, or write "
+         "access: public"},
+    };
+    check_route_mistakes(mistakes);
+}

@@ -1,5 +1,6 @@
 #include "proxy/access_log.hpp"
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <fstream>
@@ -223,6 +224,36 @@ SCENARIO("a log is appended to", "[access_log]") {
     const auto lines = file.lines();
     REQUIRE(lines.size() == 2);
     CHECK(lines[0] == "from before");
+}
+
+SCENARIO("a log that is opened again writes to the file of that name", "[access_log]") {
+    LogFile file;
+    const std::filesystem::path moved = file.path.string() + ".1";
+    AccessLog before{file.settings()};
+    before.write(page_view());
+    before.flush();
+    WHEN("the file is the same") {
+        AccessLog after{file.settings()};
+        before.write(page_view());
+        after.write(page_view());
+        after.flush();
+        THEN("both write to it, in one line after the other") { CHECK(file.lines().size() == 3); }
+    }
+    WHEN("the file was moved away") {
+        std::filesystem::rename(file.path, moved);
+        AccessLog after{file.settings()};
+        SecurityLog security{file.settings()};
+        before.write(page_view());
+        after.write(page_view());
+        after.flush();
+        THEN("the new one has a file of its own, and the old one goes on with the other") {
+            CHECK(file.lines().size() == 1);
+            before.flush();
+            std::ifstream in{moved};
+            CHECK(std::count(std::istreambuf_iterator<char>{in}, {}, '\n') == 2);
+        }
+    }
+    std::filesystem::remove(moved);
 }
 
 TEST_CASE("text is quoted so that any reader of JSON gets it back", "[access_log]") {

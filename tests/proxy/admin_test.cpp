@@ -72,6 +72,7 @@ public:
     }
     void issue(const session::SessionId&, session::Millis, Completion<> done) override { fail(done); }
     void check(const session::SessionId&, Completion<> done) override { fail(done); }
+    void touch(const session::SessionId&, bool, Completion<session::Millis> done) override { fail(done); }
     bool known_ended(const session::SessionId&) const override { return false; }
     void replace_data(const session::SessionId&, std::string, Completion<> done) override { fail(done); }
     void end(const session::SessionId&, Completion<bool> done) override { fail(done); }

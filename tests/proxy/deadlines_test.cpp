@@ -81,3 +81,15 @@ SCENARIO("what expires may destroy its own deadline, and arm others", "[deadline
     clock.pass(3s);
     CHECK(clock.diary == "n");
 }
+
+SCENARIO("durations that nothing waits for are forgotten, and no others", "[deadlines]") {
+    Clock clock;
+    Deadline soon(clock.note('s')), late(clock.note('l'));
+    clock.deadlines.arm(soon, 1s);
+    clock.deadlines.arm(late, 10s);
+    soon.disarm();
+    clock.deadlines.forget_unused();
+    clock.deadlines.arm(soon, 1s);
+    clock.pass(11s);
+    CHECK(clock.diary == "sl");
+}

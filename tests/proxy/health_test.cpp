@@ -18,3 +18,11 @@ SCENARIO("a server is down after `fall` failures in a row, and up again after `r
     CHECK(after({false, false}));
     CHECK_FALSE(after({false}));
 }
+
+SCENARIO("a server that was down when its checks changed stays so until they find it up", "[health]") {
+    HealthState state(3, 2, false);
+    CHECK_FALSE(state.observe(true));
+    CHECK_FALSE(state.observe(false));
+    CHECK_FALSE(state.observe(true));
+    CHECK(state.observe(true));
+}

@@ -126,3 +126,22 @@ SCENARIO("trailers have what the head has left of the limits", "[http2]") {
     CHECK_FALSE(reader.add_trailer("x", std::string(500, 'x'), trailers));
     CHECK(trailers.size() == 1);
 }
+
+SCENARIO("CONNECT with a protocol asks for a WebSocket, and for nothing else", "[http2]") {
+    const auto asked = [](const std::string& protocol, bool open = true, const Pairs& more = {}) {
+        Pairs fields = with(":protocol", protocol);
+        fields[0].second = "CONNECT";
+        fields.insert(fields.end(), more.begin(), more.end());
+        return Request(fields, open);
+    };
+    const Request request = asked("websocket");
+    REQUIRE(request.status == 0);
+    CHECK(request.head.websocket == WebSocket::extended_connect);
+    CHECK(request.head.method == "GET");
+    CHECK(request.head.target == "/a?b");
+    CHECK(request.head.framing == Framing::none);
+    CHECK(asked("connect-udp").status == 501);
+    CHECK(asked("websocket", false).status == 400);
+    CHECK(asked("websocket", true, {{"content-length", "5"}}).status == 400);
+    CHECK(refusal(":method", "CONNECT") == 405);
+}

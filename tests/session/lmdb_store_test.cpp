@@ -44,6 +44,9 @@ private:
         }
         void issue(const SessionId& id, Millis minted, Completion<> done) override { store().issue(id, minted, done); }
         void check(const SessionId& id, Completion<> done) override { store().check(id, done); }
+        void touch(const SessionId& id, bool renew, Completion<Millis> done) override {
+            store().touch(id, renew, done);
+        }
         bool known_ended(const SessionId& id) const override { return store().known_ended(id); }
         void replace_data(const SessionId& id, std::string json, Completion<> done) override {
             store().replace_data(id, std::move(json), done);

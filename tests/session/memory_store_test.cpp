@@ -196,3 +196,28 @@ SCENARIO("all event loops may use the store at once", "[memory][threads]") {
     store.sweep();
     CHECK(store.size() == 0);
 }
+
+TEST_CASE("other settings count for the sessions that are there, with their next request", "[store]") {
+    FakeClock clock;
+    config::Session settings;
+    settings.idle_timeout = 10min;
+    MemoryStore store{settings, clock.reader()};
+    const Session alice = start(store, {.user = {.id = "alice"}});
+    const Session bob = start(store, {.user = {.id = "bob"}});
+    settings.idle_timeout = 1h;
+    store.adopt(settings);
+    CHECK(present(store, {alice.id, store.now()}).value().expires == store.now() + 1h);
+    clock.advance(11min);
+    CHECK(present(store, {alice.id, store.now()}).has_value());
+    CHECK(present(store, {bob.id, store.now()}).error() == SessionErrc::unknown);
+    SECTION("so do the rules of rotation") {
+        settings.on_replay = config::OnReplay::report;
+        store.adopt(settings);
+        clock.advance(1min);
+        const auto old = store.now() - 1min;
+        CHECK(present(store, {alice.id, store.now()}).has_value());
+        clock.advance(21s);
+        CHECK(present(store, {alice.id, store.now()}).has_value());
+        CHECK(present(store, {alice.id, old}).value().replay_reported);
+    }
+}

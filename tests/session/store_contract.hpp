@@ -38,6 +38,7 @@ public:
     Result<Session> present(const SessionCookie& cookie, bool renew = true);
     Result<> issue(const SessionId& id, Millis minted);
     Result<> check(const SessionId& id);
+    Result<Millis> touch(const SessionId& id, bool renew);
     Result<> replace_data(const SessionId& id, std::string json);
     bool end(const SessionId& id);
     std::vector<SessionId> end_user(const User& user);

@@ -57,6 +57,32 @@ void lifetime_contract(StoreHarness& harness) {
         harness.advance(11 * unit);
         CHECK(store.present(store.mint(session)).error() == SessionErrc::unknown);
     }
+    SECTION("what is open for long can ask when its session expires, and renew it") {
+        StoreCaller store{harness, settings};
+        const auto session = store.start({"alice", ""}).session;
+        harness.advance(50 * unit);
+        CHECK(store.touch(session.id, false).value() == session.expires);
+        const auto renewed = store.touch(session.id, true).value();
+        CHECK(renewed >= store.store().now() + 58 * unit);
+        CHECK(renewed <= store.store().now() + 60 * unit + unit / 10);
+        harness.advance(50 * unit);
+        CHECK(store.touch(session.id, false).value() == renewed);
+        CHECK_FALSE(store.store().known_ended(session.id));
+        harness.advance(11 * unit);
+        CHECK(store.touch(session.id, true).error() == SessionErrc::unknown);
+        CHECK(store.store().known_ended(session.id));
+    }
+    SECTION("renewing without a cookie leaves the rotation alone") {
+        settings.rotation.grace = 5 * unit;
+        StoreCaller store{harness, settings};
+        const auto session = store.start({"alice", ""}).session;
+        const auto cookie = store.mint(session);
+        for (int i = 0; i < 4; ++i) {
+            harness.advance(20 * unit);
+            REQUIRE(store.touch(session.id, true).has_value());
+        }
+        CHECK(store.present(cookie).has_value());
+    }
     SECTION("a session without a request ends by itself") {
         StoreCaller store{harness, settings};
         const auto session = store.start({"alice", ""}).session;
@@ -93,6 +119,7 @@ void lifetime_contract(StoreHarness& harness) {
         CHECK(store.present(store.mint(session)).value().expires == session.created + 100 * unit);
         harness.advance(49 * unit);
         CHECK(store.present(store.mint(session)).has_value());
+        CHECK(store.touch(session.id, true).value() == session.created + 100 * unit);
         harness.advance(2 * unit);
         CHECK(store.present(store.mint(session)).error() == SessionErrc::unknown);
     }
@@ -115,6 +142,7 @@ void ending_contract(StoreHarness& harness) {
         REQUIRE(store.end(session.id));
         CHECK(store.replace_data(session.id, "{}").error() == SessionErrc::unknown);
         CHECK(store.issue(session.id, store.store().now()).error() == SessionErrc::unknown);
+        CHECK(store.touch(session.id, true).error() == SessionErrc::unknown);
         CHECK(store.present(store.mint(session)).error() == SessionErrc::unknown);
         CHECK(store.check(session.id).error() == SessionErrc::unknown);
         CHECK(store.list({}) == Texts{other.id.text});

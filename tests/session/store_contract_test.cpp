@@ -45,6 +45,10 @@ Result<> StoreCaller::check(const SessionId& id) {
     return wait_for<void>([&](auto done) { store_.check(id, done); });
 }
 
+Result<Millis> StoreCaller::touch(const SessionId& id, bool renew) {
+    return wait_for<Millis>([&](auto done) { store_.touch(id, renew, done); });
+}
+
 Result<> StoreCaller::replace_data(const SessionId& id, std::string json) {
     return wait_for<void>([&](auto done) { store_.replace_data(id, std::move(json), done); });
 }

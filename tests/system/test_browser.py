@@ -3,14 +3,11 @@
 import subprocess
 
 import pytest
-from selenium import webdriver
 from selenium.webdriver.common.by import By
 
+from harness.chromium import chromium_at
 from harness.deadlines import PATIENCE, poll
 from harness.gateway import BUILD, free_port, route
-
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--ignore-certificate-errors"]
 
 
 class DemoApp:
@@ -46,12 +43,7 @@ def shop(module_sites):
 
 @pytest.fixture
 def chromium(shop, tmp_path):
-    options = webdriver.ChromeOptions()
-    for flag in [*FLAGS, f"--user-data-dir={tmp_path}/profile"]:
-        options.add_argument(flag)
-    driver = webdriver.Chrome(options=options)
-    driver.set_page_load_timeout(PATIENCE * 3)
-    driver.origin = "https://localhost:%d" % shop.gateway.address[1]
+    driver = chromium_at(shop.gateway, tmp_path)
     yield driver
     driver.quit()
 
@@ -134,3 +126,24 @@ def test_a_revoked_user_finds_the_login_page(chromium, shop):
     assert shop.gateway.revoke("user=dave") == 1
     chromium.refresh()
     assert "/login?next=%2Faccount" in chromium.current_url
+
+
+def test_a_page_of_another_origin_reads_the_gateways_refusals(chromium, shop):
+    """Where the route lists its origin; without that, an answer of the gateway's own looks like a network that is down."""
+    first, routes = shop.gateway.config["listen"][0], shop.gateway.config["routes"]
+    shop.gateway.reload(listen=[first, first | {"address": "127.0.0.1:0"}])
+    other = "https://localhost:%d" % shop.gateway.endpoint(1)[1]
+    shop.gateway.reload(routes=[route("/shared/", cors={"origins": [other], "credentials": True}), *routes])
+    chromium.get(other + "/login")
+    chromium.set_script_timeout(PATIENCE)
+
+    def fetched(path: str):
+        return chromium.execute_async_script("""
+            const [url, done] = arguments;
+            fetch(url, {credentials: "include"}).then(
+                answer => answer.json().then(body => done([answer.status, body.error])), () => done("unreachable"));
+        """, chromium.origin + path)
+
+    assert fetched("/shared/x") == [401, "unauthenticated"]
+    assert fetched("/tile/1") == "unreachable"
+    shop.gateway.reload(listen=[first], routes=routes)

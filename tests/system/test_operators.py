@@ -3,7 +3,6 @@
 import datetime
 import json
 import re
-import signal
 import socket
 import stat
 import subprocess
@@ -170,15 +169,6 @@ def test_run_refuses_what_check_refuses(tmp_path):
     file.write_text(GOOD + "nonsense: 1\n")
     told = rotagate("run", "--config", file)
     assert told.returncode == 1 and f"{file}:8:1:" in told.stderr
-
-
-def test_sighup_is_answered_by_a_warning_and_ends_nothing(new_site):
-    site = new_site()
-    alice = site.browser("alice")
-    for count in (1, 2):
-        site.gateway.process.send_signal(signal.SIGHUP)
-        poll(lambda: site.gateway.stderr().count("reload.not_available") == count, "a warning")
-        assert alice.user() == "alice"
 
 
 def test_run_says_which_address_is_taken(tmp_path):

@@ -9,8 +9,11 @@ from harness import http1
 from harness.deadlines import PATIENCE
 
 
-def connect(address: tuple[str, int], patience: float = PATIENCE, receive_buffer: int = 0) -> socket.socket:
+def connect(address: tuple[str, int], patience: float = PATIENCE, receive_buffer: int = 0,
+            source: str = "") -> socket.socket:
     sock = socket.socket()
+    if source:
+        sock.bind((source, 0))
     sock.settimeout(patience)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if receive_buffer:
@@ -32,10 +35,11 @@ class RawClient:
     """One connection. Every read fails with TimeoutError after `patience` seconds without a byte."""
 
     def __init__(self, address: tuple[str, int], trust=None, server_name: str | None = "example.test",
-                 patience: float = PATIENCE, receive_buffer: int = 0, certificate=None):
+                 patience: float = PATIENCE, receive_buffer: int = 0, certificate=None, ahead: bytes = b"", source: str = ""):
         """@param trust  the authorities' file; none: plain HTTP. @param server_name  for SNI; none: without SNI.
-        @param certificate  the client's own"""
-        self.sock = connect(address, patience, receive_buffer)
+        @param certificate  the client's own. @param ahead  what goes ahead of TLS. @param source  the client's address"""
+        self.sock = connect(address, patience, receive_buffer, source)
+        self.sock.sendall(ahead)
         self.host = server_name or "example.test"
         if trust:
             context = tls_context(trust, server_name, certificate)

@@ -111,6 +111,9 @@ class Gateway:
         """Host and port of the n-th listener."""
         return self._endpoint(self.config["listen"][listener]["address"])
 
+    def admin_endpoint(self) -> tuple[str, int]:
+        return self._endpoint(self.config["admin"]["address"])
+
     @staticmethod
     def _endpoint(text: str) -> tuple[str, int]:
         host, _, port = text.rpartition(":")
@@ -148,7 +151,7 @@ class Gateway:
         return FrameClient(self.address, **{"trust": self.trust} | options)
 
     def admin(self, method: str, target: str, headers=None) -> http1.Response:
-        address = self._endpoint(self.config["admin"]["address"])
+        address = self.admin_endpoint()
         with RawClient(address) as client:
             return client.request(method, target, headers, host="%s:%d" % address)
 
@@ -225,6 +228,35 @@ class Gateway:
         yield
         grown = self._memory("VmHWM") - before
         assert grown <= allowance, f"grew by {grown >> 20} MiB, from {before >> 20} MiB"
+
+    # ---- its configuration --------------------------------------------------------------------------------------
+
+    def hang_up(self, answers: tuple[str, ...] = ("reload.done", "reload.failed")) -> str:
+        """Has it read its configuration anew; returns what it said until that was over."""
+        before = len(self.stderr())
+        self.process.send_signal(signal.SIGHUP)
+        return poll(lambda: next((said for said in [self.stderr()[before:]] for answer in answers if answer in said), ""),
+                    "an answer to SIGHUP")
+
+    def reload(self, **changes) -> str:
+        """Lays changes over its configuration, which must come into force; returns what it said."""
+        self.config = with_free_ports(merged(self.config, changes))
+        self._write_config()
+        said = self.hang_up()
+        assert "reload.done" in said, said
+        return said
+
+    def refuses_to_reload(self, **changes) -> list[str]:
+        """The same for changes that must be refused; returns the mistakes as LINE:COLUMN: message. The file is as it
+        was afterwards."""
+        good, self.config = self.config, merged(self.config, changes)
+        self._write_config()
+        said = self.hang_up()
+        self.config = good
+        self._write_config()
+        assert "reload.failed" in said, said
+        place = f'reload.error message="{self.folder / "rotagate.yaml"}:'
+        return [line.partition(place)[2].rstrip('"') for line in said.splitlines() if place in line]
 
     # ---- its end ------------------------------------------------------------------------------------------------
 

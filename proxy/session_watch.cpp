@@ -1,0 +1,40 @@
+#include "proxy/session_watch.hpp"
+
+#include "proxy/event_loop.hpp"
+
+namespace rotagate::proxy {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto ask_again_every = 9s;
+// Where the session should have expired by what is known, but requests may have renewed it.
+constexpr auto ask_of_expired_every = 400ms;
+
+}  // namespace
+
+SessionWatch::SessionWatch(const session::Session& session, Time now)
+    : id_(session.id), known_(std::make_shared<Known>(Known{.expires = session.expires})), asked_at_(now) {}
+
+bool SessionWatch::ended(EventLoop& loop) {
+    const auto silence = loop.deadlines.now() - asked_at_;
+    const bool expired = silence >= ask_of_expired_every && loop.store.now() >= known_->expires;
+    if (!known_->asking && (expired || silence >= ask_again_every)) ask(loop, false);
+    return known_->lost || loop.store.known_ended(id_);
+}
+
+void SessionWatch::ask(EventLoop& loop, bool renew) {
+    asked_at_ = loop.deadlines.now();
+    known_->asking = true;
+    loop.store.touch(id_, renew,
+                     [known = known_, &store = loop.store](const session::Result<session::Millis>& expires) {
+                         known->asking = false;
+                         if (expires) {
+                             known->expires = *expires;
+                         } else {
+                             known->lost = store.now() >= known->expires;
+                         }
+                     });
+}
+
+}  // namespace rotagate::proxy

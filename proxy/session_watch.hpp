@@ -1,0 +1,40 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "session/store.hpp"
+
+namespace rotagate::proxy {
+
+class EventLoop;
+
+/// Looks whether the session of something that stays open, a long answer or a WebSocket, is still there.
+class SessionWatch {
+public:
+    using Time = std::chrono::steady_clock::time_point;
+
+    /// @param now  when the store knew of the session
+    SessionWatch(const session::Session& session, Time now);
+
+    /// Whether it has ended, as far as is known: to be asked a few times a second. A remote store tells of ends as they
+    /// come; it is asked too, from time to time since word of one may be lost, and when the session should expire.
+    bool ended(EventLoop& loop);
+    /// Renews the idle timeout.
+    void renew(EventLoop& loop) { ask(loop, true); }
+
+private:
+    /// What the store's answers leave, which may come when nobody watches any more.
+    struct Known {
+        session::Millis expires;
+        bool asking = false;
+        bool lost = false;  ///< it should have expired, and the store cannot tell whether it was renewed
+    };
+    void ask(EventLoop& loop, bool renew);
+
+    session::SessionId id_;
+    std::shared_ptr<Known> known_;
+    Time asked_at_;
+};
+
+}  // namespace rotagate::proxy

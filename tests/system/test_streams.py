@@ -1,0 +1,151 @@
+"""Server-sent events and other answers without end: each piece at once, until their session ends."""
+
+import threading
+import time
+
+import pytest
+
+from harness import http1
+from harness.browser import session_cookie
+from harness.deadlines import PATIENCE, SCALE, poll, wait_for_protocol_time
+from harness.gateway import rotation
+from harness.http2 import Reset
+
+SOON = 1 + 2 * SCALE  # seconds: the one that is promised, and what a busy machine takes
+HEADS = {
+    "chunked": b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "until-close": b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n",
+    "length": b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 100000000\r\n\r\n",
+}
+
+
+class Events:
+    """An app that sends events when it is told to."""
+
+    def __init__(self, app, path: str, framing: str = "chunked"):
+        self._framing, self._begun, self.over = framing, threading.Event(), threading.Event()
+        self.left = threading.Event()
+        app.on(path, self._serve)
+
+    def _serve(self, exchange) -> None:
+        self._exchange = exchange
+        exchange.send(HEADS[self._framing])
+        self._begun.set()
+        if exchange.gone():
+            self.left.set()
+
+    def send(self, event: bytes) -> None:
+        assert self._begun.wait(PATIENCE)
+        self._exchange.send(b"%x\r\n%s\r\n" % (len(event), event) if self._framing == "chunked" else event)
+
+
+class OverHttp1:
+    def __init__(self, gateway, path: str, browser):
+        self._client = gateway.client()
+        self._client.send(http1.request_bytes("GET", path, {"Cookie": browser.cookie_header}))
+        self.response = http1.read_response_head(self._client.reader)
+        self._pieces = http1.body_pieces(self.response, self._client.reader)
+
+    def event(self, size: int) -> bytes:
+        got = b""
+        while len(got) < size:
+            got += next(self._pieces)
+        return got
+
+    def is_cut(self) -> bool:
+        """Not ended: cut, so that it cannot be taken for whole."""
+        with pytest.raises(http1.Closed):
+            next(self._pieces)
+        return True
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class OverHttp2:
+    def __init__(self, gateway, path: str, browser):
+        self._client = gateway.http2()
+        self._stream = self._client.open("GET", path, {"cookie": browser.cookie_header})
+        self._got = bytearray()
+        self._client.sink[self._stream] = self._got.extend
+        self.response = self._client.read_head(self._stream)
+
+    def event(self, size: int) -> bytes:
+        self._client.pump_until(lambda: len(self._got) >= size)
+        got = bytes(self._got[:size])
+        del self._got[:size]
+        return got
+
+    def is_cut(self) -> bool:
+        with pytest.raises(Reset):
+            self._client.read_response(self._stream)
+        return True
+
+    def close(self) -> None:
+        self._client.close()
+
+
+BOTH = pytest.mark.parametrize("protocol", [OverHttp1, OverHttp2], ids=["http1", "http2"])
+
+
+@BOTH
+@pytest.mark.parametrize("framing", HEADS)
+def test_events_arrive_one_by_one(site, protocol, framing):
+    """Each is read before the next is sent."""
+    events = Events(site.app, "/events", framing)
+    alice = site.browser("alice")
+    client = protocol(site.gateway, "/events", alice)
+    assert client.response.one("Content-Type") == "text/event-stream"
+    session_cookie(client.response)
+    for number in range(50):
+        event = b"data: %d\n\n" % number
+        began = time.monotonic()
+        events.send(event)
+        assert client.event(len(event)) == event
+        assert time.monotonic() - began < SOON / 2
+    client.close()
+    assert events.left.wait(PATIENCE), "the app hears that its client has left"
+
+
+@BOTH
+@pytest.mark.parametrize("end", ["logout", "revoked", "login"])
+def test_a_stream_ends_with_its_session(site, protocol, end):
+    events = Events(site.app, "/events")
+    alice = site.browser("alice")
+    client = protocol(site.gateway, "/events", alice)
+    events.send(b"data: x\n\n")
+    client.event(9)
+    wait_for_protocol_time(0.6)  # what is shorter may end by itself
+    copy = alice.copy()
+    {"logout": copy.logout, "login": lambda: copy.login("bob"), "revoked": lambda: site.gateway.revoke("user=alice")}[end]()
+    began = time.monotonic()
+    assert client.is_cut()
+    assert time.monotonic() - began < SOON
+    assert events.left.wait(PATIENCE)
+    poll(lambda: [line for line in site.gateway.access_log()
+                  if line["path"] == "/events" and line.get("reason") == "session_ended"], "its line")
+
+
+@BOTH
+def test_a_stream_ends_when_its_session_expires(new_site, protocol):
+    site = new_site(session={"idle_timeout": "2s"} | rotation(0.1))
+    events = Events(site.app, "/events")
+    client = protocol(site.gateway, "/events", site.browser("alice"))
+    began = time.monotonic()
+    events.send(b"data: x\n\n")
+    client.event(9)
+    assert client.is_cut()
+    assert 1.5 < time.monotonic() - began < 2 + SOON
+
+
+@BOTH
+def test_a_stream_on_another_gateway_ends_when_its_session_expires(new_redis, new_fleet, protocol):
+    fleet = new_fleet(new_redis().url, session={"idle_timeout": "2s"} | rotation(0.1))
+    events = Events(fleet.app, "/events")
+    alice = fleet.browser_at(fleet.a, "alice")
+    client = protocol(fleet.b, "/events", alice)
+    began = time.monotonic()
+    events.send(b"data: x\n\n")
+    client.event(9)
+    assert client.is_cut()
+    assert 1.5 < time.monotonic() - began < 2 + SOON
