@@ -153,8 +153,11 @@ Task<Outcome> ask(EventLoop& loop, Exchange& x, UpstreamPool::Lease& lease) {
             outcome.answer = Answer{.status = 400, .reason = "client_gone", .close = true};
         if (!outcome.answer) outcome.answer = upstream_failure(x, failed);
     }
-    if (relayed == Relayed::agreement) x.tunnel = std::make_unique<Tunnel>(loop, x, std::move(lease));
-    if (relayed == Relayed::whole && body_sent && x.answer_head.keep_alive && app.quiet()) lease.give_back();
+    if (relayed == Relayed::agreement) {
+        x.tunnel = std::make_unique<Tunnel>(loop, x, std::move(lease));
+    } else if (relayed == Relayed::whole && body_sent && x.answer_head.keep_alive && app.quiet()) {
+        lease.give_back();
+    }
     co_return outcome;
 }
 

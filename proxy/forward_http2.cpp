@@ -132,9 +132,10 @@ Task<error_code> read_answer(Exchange& x, AppStream& app) {
 
 /// The answer for a client that has not brought its request to an end; none: it has, or still may.
 std::optional<Answer> client_failure(const Upload& state) {
-    if (const auto refusal = body_refusal(state.last.error)) return refusal;
-    if (!left_in_upload(state.last.error)) return std::nullopt;
-    return Answer{.status = 400, .reason = "client_gone", .close = true};
+    std::optional<Answer> answer = body_refusal(state.last.error);
+    if (!answer && left_in_upload(state.last.error))
+        answer = Answer{.status = 400, .reason = "client_gone", .close = true};
+    return answer;
 }
 
 /// What to do about a request that came to nothing.
@@ -157,7 +158,8 @@ Task<Outcome> ask(EventLoop& loop, Exchange& x, std::shared_ptr<http2::AppConnec
         state.last = x.client.take_body();
         append(x, state);
     }
-    if (auto ours = client_failure(state)) co_return Outcome{.answer = std::move(ours)};
+    Outcome outcome{.answer = client_failure(state)};
+    if (outcome.answer) co_return outcome;
     pass_trailers(x, state);
     const bool has_body =
         x.request.framing != Framing::none && !(state.body.ended() && state.body.empty() && x.trailers.empty());
@@ -176,7 +178,6 @@ Task<Outcome> ask(EventLoop& loop, Exchange& x, std::shared_ptr<http2::AppConnec
     }
     state.answered = true;
     state.body.settle();
-    Outcome outcome;
     outcome.answer = co_await respond(loop, x, app, state.waiting);
     co_return outcome;
 }
