@@ -14,8 +14,8 @@
 namespace rotagate::proxy::tls {
 namespace {
 
-constexpr std::time_t day = 24 * 60 * 60;
-constexpr std::size_t most_bytes = 64 * 1024;
+constexpr std::time_t day = std::time_t{24} * 60 * 60;
+constexpr std::size_t most_bytes = 64 * config::KiB;
 constexpr std::string_view cure = "have your CA's responder asked again, such as by openssl ocsp -respout FILE";
 
 struct FreeOcsp {
