@@ -200,9 +200,8 @@ Snapshot make_snapshot(config::Config settings, const Snapshot* in_force) {
     next.tls = tls_state(settings.tls_tickets, in_force);
     for (std::size_t i = 0; i < loop_count(settings); ++i)
         next.loops.push_back({.access_log = next.access_log, .security_log = next.security_log});
-    auto shared = std::make_shared<config::Config>();
+    const auto shared = std::make_shared<config::Config>(std::move(settings));
     next.config = shared;
-    *shared = settings;
     add_upstreams(next, in_force);
     add_listeners(next, *shared, in_force);
     for (LoopSnapshot& loop : next.loops) {

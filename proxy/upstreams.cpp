@@ -295,7 +295,7 @@ Task<session::Result<UpstreamPool::Place>> UpstreamPool::place(const Attempt& at
     Server& server = *servers_[attempt.server];
     http2::AppConnections& connections = *server.http2;
     while (true) {
-        if (auto connection = connections.with_room()) co_return Place(server, std::move(connection));
+        if (const auto connection = connections.with_room()) co_return Place(server, connection);
         const bool opens = !connections.opening();
         if (opens) metrics_.upstream_connects.add();
         const auto opened = co_await connections.open();
