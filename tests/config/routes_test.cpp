@@ -272,8 +272,10 @@ SCENARIO("origins are written as browsers write them", "[config][rules]") {
         {"https://",
          "names no host; its host is not a host; write a name such as api.example.org (punycode, no wildcard)"},
     };
-    for (const auto& [text, message] : mistakes)
-        CHECK(origin(text) == Lines{"rotagate.yaml:6:23: routes[0].cors.origins[0]: '" + text + "' " + message});
+    for (const auto& [text, message] : mistakes) {
+        const std::string place = "rotagate.yaml:6:23: routes[0].cors.origins[0]: '";
+        CHECK(origin(text) == Lines{std::string(place).append(text).append("' ").append(message)});
+    }
     CHECK(errors(route("cors: {}")) ==
           Lines{"rotagate.yaml:6:11: routes[0].cors.origins: is missing; write origins: [https://app.example.org]"});
     CHECK(errors(route("cors: { origins: [https://a.example], methods: [GET] }")).size() == 1);
