@@ -93,10 +93,10 @@ constexpr std::string_view cdn_suffix = "-cdn-cache-control";
 constexpr std::uint8_t hash(const char* text, std::size_t size) {
     // The analyzer does not see that fold() has written all of a name, which is never empty.
     // NOLINTBEGIN(clang-analyzer-core.*)
-    const unsigned first = static_cast<unsigned char>(text[0]);
-    const unsigned last = static_cast<unsigned char>(text[size - 1]);
-    const unsigned middle = static_cast<unsigned char>(text[size / 2]);
-    return static_cast<std::uint8_t>(size * 7 + first * 3U + last * 29U + middle * 11U);
+    const std::size_t first = static_cast<unsigned char>(text[0]);
+    const std::size_t last = static_cast<unsigned char>(text[size - 1]);
+    const std::size_t middle = static_cast<unsigned char>(text[size / 2]);
+    return static_cast<std::uint8_t>(size * 7 + first * 3 + last * 29 + middle * 11);
     // NOLINTEND(clang-analyzer-core.*)
 }
 

@@ -21,13 +21,14 @@ public:
     State state() const { return state_; }
     /// Why it is malformed.
     std::string_view error() const { return error_; }
-    /// The client's address, where the header is complete: an IP address without port, IPv4 for one that is mapped into
+    /// The client's address, once the header is complete: an IP address without port, IPv4 for one that is mapped into
     /// IPv6; "unix" for a unix socket; empty: that of the connection itself (LOCAL, UNKNOWN, families without one).
-    const std::string& client() const { return client_; }
+    std::string_view client() const {
+        return state_ == State::complete ? std::string_view(client_) : std::string_view();
+    }
 
 private:
     void take_byte(char byte);
-    void begin(char byte);
     void read_line();
     void read_binary_head();
     void read_addresses();

@@ -20,7 +20,7 @@ std::vector<config::Route> routes() {
     return all;
 }
 
-RequestHead request(const std::string& method, const Fields& fields) {
+RequestHead request(std::string_view method, const Fields& fields) {
     RequestHead head;
     head.method = method;
     head.fields = fields;

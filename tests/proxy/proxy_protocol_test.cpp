@@ -36,7 +36,7 @@ ProxyHeader read(const std::string& header) {
 std::string client(const std::string& header) {
     const ProxyHeader read_header = read(header);
     CHECK(read_header.state() == State::complete);
-    return read_header.client();
+    return std::string(read_header.client());
 }
 
 bool malformed(const std::string& header) {
@@ -136,8 +136,10 @@ SCENARIO("a header that has only begun is incomplete", "[proxy_protocol]") {
             ProxyHeader header;
             CHECK(header.take(whole.substr(0, size)) == size);
             CHECK(header.state() == State::incomplete);
+            CHECK(header.client().empty());
             CHECK(header.take(whole.substr(size)) == whole.size() - size);
             CHECK(header.state() == State::complete);
+            CHECK(header.client() == (whole.front() == 'P' ? "1.2.3.4" : "192.0.2.1"));
         }
     }
 }
