@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,22 +7,16 @@
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 
-#include "proxy/cookies.hpp"
-#include "proxy/headers.hpp"
-#include "proxy/http1.hpp"
+#include "fuzz/app_request.hpp"
 
 /// A request head that is accepted must mean the same to Boost.Beast, and must leave as one request with the same
 /// framing that names no user but the gateway's.
 namespace {
 
-using namespace rotagate;
 using namespace rotagate::proxy;
+using rotagate::fuzz::require;
 namespace beast = boost::beast;
 using Named = std::vector<std::pair<std::string, std::string>>;
-
-void require(bool holds) {
-    if (!holds) std::abort();
-}
 
 std::string lowered(std::string_view text) {
     std::string lower(text);
@@ -75,43 +68,6 @@ void compare_with_beast(std::string_view text, const RequestHead& head) {
     require(sorted(std::move(theirs)) == sorted(std::move(ours)));
 }
 
-void check_app_request(const RequestHead& head, bool trusted) {
-    const config::Route route;
-    const Peer peer{"192.0.2.1", trusted, true};
-    const Identity identity{"the-user", "", std::nullopt};
-    Arena arena;
-    const auto cookies = split_cookies(head.fields, "sid", arena);
-    const std::string_view host = head.authority.empty() ? "app" : head.authority;
-    const RequestRules rules{.route = route,
-                             .peer = peer,
-                             .origin = client_origin(head, peer, {}),
-                             .identity = &identity,
-                             .cookies = cookies.others,
-                             .host = host,
-                             .request_id = "request"};
-    Fields fields;
-    app_request_fields(head, rules, arena, fields);
-    if (fields.size() > 200) return;
-    std::string text;
-    http1::write_request_head(text, head.method, head.target, fields);
-    RequestHead forwarded;
-    require(scanned_length(text) == text.size());
-    require(!http1::parse_request_head(text, forwarded));
-    require(forwarded.content_length == head.content_length);
-    require((forwarded.framing == Framing::chunked) == (head.framing == Framing::chunked));
-    require(forwarded.expect_continue == head.expect_continue && forwarded.keep_alive);
-    int users = 0;
-    for (const Field& field : forwarded.fields) {
-        require(field.known != Known::misspelt && field.known != Known::never_forwarded);
-        require(field.known != Known::x_user_org && field.known != Known::x_session);
-        if (field.known != Known::x_user_id) continue;
-        require(field.value == "the-user");
-        ++users;
-    }
-    require(users == 1);
-    require(split_cookies(forwarded.fields, "sid", arena).sessions.empty());
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -120,7 +76,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     RequestHead head;
     if (text.empty() || http1::parse_request_head(text, head)) return 0;
     compare_with_beast(text, head);
-    check_app_request(head, false);
-    check_app_request(head, true);
+    rotagate::fuzz::check_app_request(head, false);
+    rotagate::fuzz::check_app_request(head, true);
     return 0;
 }
