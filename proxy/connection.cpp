@@ -37,7 +37,7 @@ Connection::Connection(EventLoop& loop, std::shared_ptr<const Listening> listeni
       stream_(std::make_shared<Stream>(loop.context, std::move(socket),
                                        frontend_.tls ? frontend_.tls->accept() : nullptr, Buffer::client_size)),
       deadline_([this] { on_deadline(); }),
-      writing_([this] { stream_->abort(asio::error::timed_out); }) {
+      writing_([this] { stream_->give_up_sending(); }) {
     frontend_.ssl = stream_->ssl();
     loop_.connections_->push_back(*this);
     loop_.metrics.connections_open.add();

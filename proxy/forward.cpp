@@ -1,3 +1,5 @@
+#include <utility>
+
 #include <boost/system/errc.hpp>
 
 #include "proxy/forwarding.hpp"
@@ -9,6 +11,10 @@ namespace rotagate::proxy {
 namespace {
 
 namespace errc = boost::system::errc;
+
+/// What a body has to bring in each idle_timeout until the app answers, bytes: a byte now and then would hold a
+/// connection of the app for as long as its client likes.
+constexpr std::size_t slowest_pace = 1024;
 
 /// Carries the rest of a request's body to the app while the app may answer already.
 struct Upload {
@@ -38,18 +44,31 @@ bool send_piece(Stream& app, Framing framing, const BodyPiece& piece, std::strin
 
 Task<> upload(EventLoop& loop, Exchange& x, Stream& app, Deadline& waiting, Upload& state) {
     const auto timeout = x.pool->settings().response_timeout;
+    const auto pace = x.site->config.limits.idle_timeout;
     Deadline sending([&app] { app.abort(asio::error::timed_out); });
+    std::size_t brought = 0;
+    bool slow = false;
+    Deadline too_slow([&] {
+        slow = !state.answered && std::exchange(brought, 0) < slowest_pace;
+        if (slow) return x.client.stop_body();
+        loop.deadlines.arm(too_slow, pace);
+    });
+    loop.deadlines.arm(too_slow, pace);
     while (!state.last.end && !state.last.error) {
         state.last = co_await x.client.next_body();
+        if (slow && !state.last.end) state.last.error = asio::error::timed_out;
         if (state.last.error) break;
+        brought += state.last.data.size();
         error_code failed;
         if (!send_piece(app, x.request.framing, state.last, loop.scratch)) {
             loop.deadlines.arm(sending, timeout);
             failed = co_await app.flush();
             sending.disarm();
+            loop.deadlines.arm(too_slow, pace);  // it was the app that was slow
         }
         if (failed) break;  // what the app has answered before it stopped listening is still read
     }
+    too_slow.disarm();
     // The app's answer is waited for only when the app has everything.
     if (state.last.end && !state.answered) loop.deadlines.arm(waiting, timeout);
     // The app must not take half a message for a whole one.
@@ -149,7 +168,7 @@ Task<Outcome> ask(EventLoop& loop, Exchange& x, UpstreamPool::Lease& lease) {
     if (failed == errc::owner_dead) outcome.retry = false;  // the client has left
     if (failed && !outcome.retry) {
         outcome.answer = body_refusal(body.last.error);
-        if (!outcome.answer && left_in_upload(body.last.error))
+        if (!outcome.answer && (left_in_upload(body.last.error) || failed == errc::owner_dead))
             outcome.answer = Answer{.status = 400, .reason = "client_gone", .close = true};
         if (!outcome.answer) outcome.answer = upstream_failure(x, failed);
     }

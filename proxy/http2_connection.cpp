@@ -33,7 +33,7 @@ Connection::Connection(Frontend& frontend, std::shared_ptr<proxy::Stream> transp
     : frontend_(frontend),
       transport_(std::move(transport)),
       deadline_([this] { timed_out_ = true, transport_->interrupt(); }),
-      writing_([this] { transport_->abort(asio::error::timed_out); }),
+      writing_([this] { transport_->give_up_sending(); }),
       last_call_([this] { tell_last_request(); }) {
     open_session();
 }

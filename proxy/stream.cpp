@@ -187,6 +187,12 @@ void Stream::abort(error_code reason) {
     wake();
 }
 
+void Stream::give_up_sending() {
+    constexpr linger drop{.l_onoff = 1, .l_linger = 0};
+    if (descriptor_ >= 0) ::setsockopt(descriptor_, SOL_SOCKET, SO_LINGER, &drop, sizeof drop);
+    abort(asio::error::timed_out);
+}
+
 void Stream::interrupt() {
     interrupted_ = true;
     wake();

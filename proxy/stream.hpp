@@ -85,6 +85,9 @@ public:
     bool peer_closed() const { return peer_closed_; }
 
     void abort(error_code reason) override;
+    /// abort(timed_out) for a peer that does not take what is sent to it. The kernel forgets that too: it would keep it
+    /// for as long as the peer goes on not taking it.
+    void give_up_sending();
     /// Ends a waiting more() with operation_aborted; the stream stays usable.
     void interrupt();
     /// Says goodbye to the peer: no more is sent. What it still sends can be read.

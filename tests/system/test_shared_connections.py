@@ -6,10 +6,11 @@ import pytest
 
 from harness import http1
 from harness.browser import app_saw
-from harness.deadlines import PACE, milliseconds, poll
+from harness.deadlines import PACE, PATIENCE, milliseconds, poll
 from harness.full_send_buffers import FullSendBuffers
 from harness.gateway import route
 from harness.http1 import crlf
+from harness.upstream import watched
 
 FORGED = crlf("HTTP/1.1 200 OK⏎Content-Length: 6⏎⏎") + b"forged"
 OPEN = [route("/", "public")]
@@ -84,6 +85,18 @@ def test_a_client_that_leaves_in_its_upload_is_no_failure_of_the_app(new_site):
         poll(lambda: site.requests(), "the app is asked")
     line = poll(lambda: next((line for line in site.gateway.access_log() if line["path"] == "/upload"), None), "a line")
     assert line["reason"] == "client_gone"
+    assert "upstream.failed" not in site.gateway.stderr()
+
+
+def test_a_client_that_leaves_before_the_answer_is_no_failure_of_the_app(new_site):
+    site = open_site(new_site)
+    left = watched(site.app, "/slow", b"")
+    with site.client() as client:
+        client.send(crlf("GET /slow HTTP/1.1⏎Host: example.test⏎⏎"))
+        poll(lambda: site.requests(), "the app is asked")
+    assert left.wait(PATIENCE)
+    line = poll(lambda: next((line for line in site.gateway.access_log() if line["path"] == "/slow"), None), "a line")
+    assert (line["status"], line["reason"]) == (400, "client_gone")
     assert "upstream.failed" not in site.gateway.stderr()
 
 

@@ -9,12 +9,15 @@ from harness.gateway import free_port
 
 
 class AppProgram:
-    """Runs at once; `{port}` in the command stands for the port to listen on."""
+    """Runs at once; `{port}` in the command stands for the port to listen on.
+
+    @param port  that port, where a file of the program has to name it; 0: a free one
+    """
 
     violations: list[str] = []  # a real app keeps no record of what it received
 
-    def __init__(self, *command, folder: pathlib.Path):
-        self.port = free_port()
+    def __init__(self, *command, folder: pathlib.Path, port: int = 0):
+        self.port = port or free_port()
         self.address = f"127.0.0.1:{self.port}"
         self._log = folder / f"app-{self.port}.log"
         with open(self._log, "wb") as log:

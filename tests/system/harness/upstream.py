@@ -19,6 +19,7 @@ class Exchange:
         self.request = request
         self._pieces = http1.pieces_of(request, connection.reader)
         self._answered = False
+        self.switched = False  # to another protocol
 
     def pieces(self):
         """The body as it comes, not kept; asked for by 100 (Continue) where the client waits for that."""
@@ -34,6 +35,7 @@ class Exchange:
 
     def send(self, data: bytes) -> None:
         self._answered = True
+        self.switched |= data.startswith(b"HTTP/1.1 101")
         self.connection.sock.sendall(data)
 
     def close(self) -> None:
@@ -150,6 +152,9 @@ class Connection:
         answer = handler(exchange)
         if answer:
             exchange.send(answer)
+        if exchange.switched:  # what still comes is not HTTP
+            while self.reader.some():
+                pass
         if not self.closed.is_set():
             exchange.read_body()
 
