@@ -7,7 +7,7 @@
 
 #include <nghttp2/nghttp2.h>
 
-#include "fuzz/app_request.hpp"
+#include "app_request.hpp"
 #include "proxy/http2_frames.hpp"
 #include "proxy/http2_request.hpp"
 

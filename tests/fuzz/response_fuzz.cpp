@@ -7,7 +7,7 @@
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 
-#include "fuzz/app_request.hpp"
+#include "app_request.hpp"
 
 /// An app's response head that is accepted must mean the same to Boost.Beast.
 namespace {
