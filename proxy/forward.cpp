@@ -61,10 +61,11 @@ Task<> upload(EventLoop& loop, Exchange& x, Stream& app, Deadline& waiting, Uplo
         brought += state.last.data.size();
         error_code failed;
         if (!send_piece(app, x.request.framing, state.last, loop.scratch)) {
+            too_slow.disarm();  // it is the app that is slow
             loop.deadlines.arm(sending, timeout);
             failed = co_await app.flush();
             sending.disarm();
-            loop.deadlines.arm(too_slow, pace);  // it was the app that was slow
+            loop.deadlines.arm(too_slow, pace);
         }
         if (failed) break;  // what the app has answered before it stopped listening is still read
     }
