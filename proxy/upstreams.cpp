@@ -70,6 +70,21 @@ public:
     std::unique_ptr<http2::AppConnections> http2;  ///< null: it is spoken to over HTTP/1
 };
 
+namespace {
+
+/// Who waits for a connection counts as much as who has one, or all that come meanwhile would go to the same server.
+class Counted {
+public:
+    explicit Counted(std::size_t& active) : active_(active) { ++active_; }
+    Counted(const Counted&) = delete;
+    ~Counted() { --active_; }
+
+private:
+    std::size_t& active_;
+};
+
+}  // namespace
+
 UpstreamPool::Lease::Lease(Server& server, std::shared_ptr<Stream> stream, bool reused)
     : server_(&server), stream_(std::move(stream)), reused_(reused) {
     ++server_->active;
@@ -132,6 +147,7 @@ std::optional<UpstreamPool::Lease> UpstreamPool::kept(const Attempt& attempt) {
 
 Task<session::Result<UpstreamPool::Lease>> UpstreamPool::connect(const Attempt& attempt) {
     Server& server = *servers_[attempt.server];
+    const Counted waiting(server.active);
     metrics_.upstream_connects.add();
     auto stream = co_await server.connector.connect(deadlines_, settings_.connect_timeout);
     if (stream) co_return Lease(server, std::move(*stream), false);
@@ -141,6 +157,7 @@ Task<session::Result<UpstreamPool::Lease>> UpstreamPool::connect(const Attempt& 
 
 Task<session::Result<UpstreamPool::Place>> UpstreamPool::place(const Attempt& attempt) {
     Server& server = *servers_[attempt.server];
+    const Counted waiting(server.active);
     http2::AppConnections& connections = *server.http2;
     while (true) {
         if (const auto connection = connections.with_room()) co_return Place(server, connection);
