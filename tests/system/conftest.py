@@ -7,7 +7,7 @@ import pytest
 
 pytest.register_assert_rewrite("harness.site", "harness.browser", "harness.gateway", "harness.deadlines",
                                "harness.fleet", "harness.http2", "harness.load", "harness.redis_server",
-                               "harness.redis_sentinels", "harness.redis_cluster")
+                               "harness.redis_sentinels", "harness.redis_cluster", "harness.conversation_ends")
 
 from harness.certificates import Certificates
 from harness.fleet import Fleet
@@ -17,6 +17,23 @@ from harness.redis_sentinels import RedisSentinels
 from harness.redis_server import RedisServer
 from harness.site import Site
 from harness.upstream import RecordingUpstream
+
+
+# Files of tests that ask one connection after the other, for what it is told: no thread meets another there. These are
+# most tests, and ThreadSanitizer (tests/CMakeLists.txt) has nothing to find in them.
+ONE_THREAD = {f"test_{name}.py" for name in (
+    "cookies", "cors", "differential_framing", "framing", "http2", "http2_attacks", "identity_headers", "paths",
+    "proxy_protocol", "tls_client_certificates", "tls_hosts", "websocket_autobahn", "websocket_peers")}
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "one_thread: asks one connection after the other")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.name in ONE_THREAD:
+            item.add_marker(pytest.mark.one_thread)
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,18 @@ def agreement(key: str, headers: dict | None = None) -> bytes:
     return "\r\n".join(["HTTP/1.1 101 Switching Protocols", *lines]).encode("latin-1") + b"\r\n\r\n"
 
 
-def frame(opcode: int, payload: bytes = b"", masked: bool = False, final: bool = True, reserved: int = 0) -> bytes:
+def xored(payload: bytes, mask: bytes) -> bytes:
+    """Masks, and takes the mask off again."""
+    if not any(mask):
+        return payload
+    size = len(payload)
+    pattern = (mask * (size // 4 + 1))[:size]
+    return (int.from_bytes(payload, "little") ^ int.from_bytes(pattern, "little")).to_bytes(size, "little")
+
+
+def frame(opcode: int, payload: bytes = b"", masked: bool = False, final: bool = True, reserved: int = 0,
+          mask: bytes = bytes(4)) -> bytes:
+    """@param mask  by default the one that leaves all as it is"""
     head = bytes([(0x80 if final else 0) | reserved << 4 | opcode])
     mask_bit, size = (0x80 if masked else 0), len(payload)
     if size < 126:
@@ -43,7 +54,7 @@ def frame(opcode: int, payload: bytes = b"", masked: bool = False, final: bool =
         head += struct.pack(">BH", mask_bit | 126, size)
     else:
         head += struct.pack(">BQ", mask_bit | 127, size)
-    return head + (b"\0\0\0\0" if masked else b"") + payload  # the mask that leaves all as it is
+    return head + (mask + xored(payload, mask) if masked else payload)
 
 
 def closing(code: int, reason: str = "") -> bytes:
@@ -84,8 +95,7 @@ class End:
         if size >= 126:
             size = int.from_bytes(self.reader.exactly(2 if size == 126 else 8), "big")
         mask = self.reader.exactly(4) if second & 0x80 else b"\0\0\0\0"
-        payload = self.reader.exactly(size)
-        payload = bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload)) if any(mask) else payload
+        payload = xored(self.reader.exactly(size), mask)
         return Frame(first & 0x0F, payload, bool(first & 0x80), bool(second & 0x80), first >> 4 & 7)
 
     def read_close(self) -> Frame:
