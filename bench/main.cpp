@@ -1,3 +1,7 @@
 #include "bench/commands.hpp"
+#include "proxy/tls_memory.hpp"
 
-int main(int argc, char** argv) { return rotagate::bench::run_command(argc, argv); }
+int main(int argc, char** argv) {
+    rotagate::proxy::tls::pool_record_buffers();
+    return rotagate::bench::run_command(argc, argv);
+}

@@ -27,11 +27,11 @@ constexpr std::string_view speaks_tls_only =
     "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 46\r\n\r\n"
     "This is an https address; http is not spoken.\n";
 
-error_code errc(boost::system::errc::errc_t code) { return boost::system::errc::make_error_code(code); }
+error_code code_of(boost::system::errc::errc_t code) { return boost::system::errc::make_error_code(code); }
 
 }  // namespace
 
-Connection::Connection(EventLoop& loop, std::shared_ptr<const Listening> listening, Socket socket, const Peer& peer)
+Connection::Connection(EventLoop& loop, std::shared_ptr<const Listening> listening, Descriptor socket, const Peer& peer)
     : loop_(loop),
       frontend_(loop, std::move(listening), peer),
       stream_(std::make_shared<Stream>(loop.context, std::move(socket),
@@ -56,7 +56,7 @@ Task<> Connection::run() {
         const error_code ec = co_await stream_->handshake();
         if (ec) {
             loop_.metrics.tls_handshakes_failed.add();
-            if (ec == errc(boost::system::errc::wrong_protocol_type)) stream_->send_unsealed(speaks_tls_only);
+            if (ec == code_of(boost::system::errc::wrong_protocol_type)) stream_->send_unsealed(speaks_tls_only);
             co_return;
         }
         deadline_.disarm();
@@ -83,7 +83,8 @@ void Connection::drain() {
 void Connection::look_after() {
     if (http2_) return http2_->look_after();
     if (tunnel_) return tunnel_->look_after();
-    if (exchange_ && give_up(loop_, *exchange_, client_left())) stream_->abort(errc(boost::system::errc::owner_dead));
+    if (exchange_ && give_up(loop_, *exchange_, client_left()))
+        stream_->abort(code_of(boost::system::errc::owner_dead));
 }
 
 /// Whether the client has closed while its request was worked on: then nobody waits for the answer.
@@ -223,14 +224,16 @@ std::optional<Answer> Connection::prepare(std::string_view text) {
     return frontend_.prepare(x, error);
 }
 
-/// Says goodbye, behind what the client has not taken yet of the last answer.
+/// Says goodbye, behind what the client has not taken yet of the last answer. Closing the connection, or to linger,
+/// ends what is sent.
 Task<> Connection::finish() {
+    stream_->say_goodbye();
     if (!timed_out_) co_await flush();
-    stream_->shutdown();
 }
 
 /// Reads into nothing what the client still sends, so that it gets to read the answer.
 Task<> Connection::linger(std::chrono::milliseconds time) {
+    stream_->shutdown();
     phase_ = Phase::lingering;
     wait_until(time);
     std::size_t total = 0;

@@ -22,7 +22,7 @@ class Connection final
       public std::enable_shared_from_this<Connection>,
       public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
 public:
-    Connection(EventLoop& loop, std::shared_ptr<const Listening> listening, Socket socket, const Peer& peer);
+    Connection(EventLoop& loop, std::shared_ptr<const Listening> listening, Descriptor socket, const Peer& peer);
     ~Connection();
 
     const Listening& listening() const { return *frontend_.listening; }

@@ -115,6 +115,8 @@ Task<error_code> Connector::resolve(Deadlines& deadlines, config::Duration timeo
 void Connector::set_up(Socket& socket) {
     error_code not_tcp;
     socket.set_option(asio::ip::tcp::no_delay(true), not_tcp);
+    error_code never;
+    socket.native_non_blocking(true, never);
 }
 
 Task<session::Result<std::shared_ptr<Stream>>> Connector::connect(Deadlines& deadlines, config::Duration timeout) {
@@ -145,7 +147,8 @@ Task<session::Result<std::shared_ptr<Stream>>> Connector::connect(Deadlines& dea
         set_up(socket);
         tls::Ssl ssl = tls_ ? tls::connect(tls_, tls_name_) : nullptr;
         const bool secured = ssl != nullptr;
-        auto stream = std::make_shared<Stream>(loop_, std::move(socket), std::move(ssl), Buffer::upstream_size);
+        auto stream =
+            std::make_shared<Stream>(loop_, Descriptor(socket.release()), std::move(ssl), Buffer::upstream_size);
         if (secured) {
             Deadline shaking([&] { stream->abort(asio::error::timed_out); });
             deadlines.arm(shaking, timeout);

@@ -110,23 +110,23 @@ void EventLoop::take_over_listeners(std::vector<LoopSnapshot::Listener>& listene
 }
 
 void EventLoop::listen(LoopSnapshot::Listener& wanted) {
-    const auto address = asio::ip::make_address(wanted.settings.address.host);
-    Acceptor acceptor(context);
-    error_code ec;
-    acceptor.assign(address.is_v6() ? asio::ip::tcp::v6() : asio::ip::tcp::v4(), wanted.socket.get(), ec);
-    if (ec) {  // no memory for it in the kernel
-        spdlog::error("listen.failed address={} error=\"{}\"", wanted.settings.address.text(), ec.message());
+    const std::string name = wanted.settings.address.text();
+    auto listening = std::make_shared<Listening>(
+        Listening{.id = wanted.id, .settings = std::move(wanted.settings), .tls = std::move(wanted.tls)});
+    listening->acceptor = std::make_unique<Acceptor>(
+        context, std::move(wanted.socket), name,
+        [this, weak = std::weak_ptr(listening)](Descriptor socket, const asio::ip::address& client) {
+            if (auto known = weak.lock()) accepted(std::move(known), std::move(socket), client);
+        });
+    if (const error_code ec = listening->acceptor->start()) {  // no memory for it in the kernel
+        spdlog::error("listen.failed address={} error=\"{}\"", name, ec.message());
         return;
     }
-    wanted.socket.release();
-    listening_.push_back(std::make_shared<Listening>(
-        Listening{wanted.id, std::move(wanted.settings), std::move(wanted.tls), std::move(acceptor)}));
-    tasks.start(accept(listening_.back()));
+    listening_.push_back(std::move(listening));
 }
 
 void EventLoop::close(Listening& listening) {
-    error_code ignored;
-    listening.acceptor.close(ignored);
+    listening.acceptor->close();
     for (auto at = connections_->begin(); at != connections_->end();) {
         Connection& connection = *at++;
         if (&connection.listening() == &listening) connection.drain();
@@ -135,57 +135,38 @@ void EventLoop::close(Listening& listening) {
 
 // ---- connections ----------------------------------------------------------------------------------------------------
 
-Task<> EventLoop::accept(std::shared_ptr<Listening> listening) {
-    while (!listening->closed()) {
-        asio::ip::tcp::endpoint remote;
-        error_code ec;
-        Signal done;
-        const auto finish = [&](error_code error) {
-            ec = error;
-            done.notify();
-        };
-        asio::basic_stream_socket<asio::ip::tcp, Executor> socket(context);
-        listening->acceptor.async_accept(socket, remote, finish);
-        co_await done.wait();
-        if (ec == asio::error::operation_aborted) co_return;
-        if (ec) {  // out of descriptors or memory: let others finish first
-            spdlog::error("accept.failed address={} error=\"{}\"", listening->settings.address.text(), ec.message());
-            asio::steady_timer pause(context, std::chrono::milliseconds(100));
-            pause.async_wait(finish);
-            co_await done.wait();
-            continue;
-        }
-        metrics.connections_accepted.add();
-        if (++shared.connections > site->config.limits.connections) {
-            --shared.connections;
-            metrics.connections_refused.add();
-            continue;  // closes it
-        }
-        socket.set_option(asio::ip::tcp::no_delay(true), ec);
-        Peer peer;
-        const auto address = remote.address();
-        peer.address = address.is_v6() && address.to_v6().is_v4_mapped()
-                           ? asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string()
-                           : address.to_string();
-        peer.https = listening->tls != nullptr;
-        Socket generic(std::move(socket));
-        if (listening->settings.proxy_protocol) {
-            tasks.start(serve_proxied(listening, std::move(generic), std::move(peer)));
-        } else {
-            serve(listening, std::move(generic), peer);
-        }
+void EventLoop::accepted(std::shared_ptr<Listening> listening, Descriptor socket, const asio::ip::address& client) {
+    metrics.connections_accepted.add();
+    if (++shared.connections > site->config.limits.connections) {
+        --shared.connections;
+        metrics.connections_refused.add();
+        return;  // closes it
+    }
+    Peer peer;
+    peer.address = client.is_v6() && client.to_v6().is_v4_mapped()
+                       ? asio::ip::make_address_v4(asio::ip::v4_mapped, client.to_v6()).to_string()
+                       : client.to_string();
+    peer.https = listening->tls != nullptr;
+    if (listening->settings.proxy_protocol) {
+        tasks.start(serve_proxied(std::move(listening), std::move(socket), std::move(peer)));
+    } else {
+        serve(std::move(listening), std::move(socket), peer);
     }
 }
 
-void EventLoop::serve(std::shared_ptr<Listening> listening, Socket socket, const Peer& peer) {
+void EventLoop::serve(std::shared_ptr<Listening> listening, Descriptor socket, const Peer& peer) {
     auto connection = std::make_shared<Connection>(*this, std::move(listening), std::move(socket), peer);
     tasks.start(connection->run());
 }
 
 /// A connection whose proxy tells first who its client is.
-Task<> EventLoop::serve_proxied(std::shared_ptr<Listening> listening, Socket socket, Peer peer) {
+Task<> EventLoop::serve_proxied(std::shared_ptr<Listening> listening, Descriptor accepted, Peer peer) {
+    ProxiedSocket socket(context);
     ProxyHeader header;
-    const error_code ec = co_await read_proxy_header(socket, header, deadlines, site->config.limits.header_timeout);
+    error_code ec;
+    socket.assign({AF_INET, IPPROTO_TCP}, accepted.get(), ec);
+    if (!ec) accepted.release();
+    if (!ec) ec = co_await read_proxy_header(socket, header, deadlines, site->config.limits.header_timeout);
     if (ec || header.state() == ProxyHeader::State::malformed) {
         --shared.connections;
         metrics.proxy_headers_refused.add();
@@ -194,7 +175,7 @@ Task<> EventLoop::serve_proxied(std::shared_ptr<Listening> listening, Socket soc
         co_return;
     }
     if (!header.client().empty()) peer.address = header.client();
-    serve(std::move(listening), std::move(socket), peer);
+    serve(std::move(listening), Descriptor(socket.release()), peer);
 }
 
 void EventLoop::tick() {
@@ -214,8 +195,7 @@ void EventLoop::look_after_connections() {
 void EventLoop::drain() {
     asio::post(context, [this] {
         draining_ = true;
-        error_code ignored;
-        for (const auto& listening : listening_) listening->acceptor.close(ignored);
+        for (const auto& listening : listening_) listening->acceptor->close();
         for (auto at = connections_->begin(); at != connections_->end();) (at++)->drain();
     });
 }

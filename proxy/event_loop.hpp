@@ -7,10 +7,10 @@
 #include <random>
 #include <vector>
 
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/intrusive/list.hpp>
 
+#include "proxy/acceptor.hpp"
 #include "proxy/access_log.hpp"
 #include "proxy/deadlines.hpp"
 #include "proxy/metrics.hpp"
@@ -24,7 +24,6 @@ namespace rotagate::proxy {
 class Connection;
 struct Peer;
 using RequestId = std::array<char, 32>;  // hex digits
-using Acceptor = asio::basic_socket_acceptor<asio::ip::tcp, Executor>;
 
 /// What belongs to the process: all event loops share it, from several threads, and it lives through reloads.
 struct Shared {
@@ -36,10 +35,10 @@ struct Listening {
     std::size_t id;                                  ///< LoopSnapshot's
     config::Listener settings;                       ///< for the next request, or connection
     std::shared_ptr<const tls::ServerContexts> tls;  ///< for the next connection; null: plain
-    Acceptor acceptor;
+    std::unique_ptr<Acceptor> acceptor{};
 
     /// The address is not ours any more: connections end when they have no request.
-    bool closed() const { return !acceptor.is_open(); }
+    bool closed() const { return !acceptor->is_open(); }
 };
 
 /// One thread's event loop and everything that is its own: nothing on the data path is shared with another.
@@ -86,9 +85,9 @@ private:
     void take_over_listeners(std::vector<LoopSnapshot::Listener>& listeners);
     void listen(LoopSnapshot::Listener& wanted);
     void close(Listening& listening);
-    Task<> accept(std::shared_ptr<Listening> listening);
-    void serve(std::shared_ptr<Listening> listening, Socket socket, const Peer& peer);
-    Task<> serve_proxied(std::shared_ptr<Listening> listening, Socket socket, Peer peer);
+    void accepted(std::shared_ptr<Listening> listening, Descriptor socket, const asio::ip::address& client);
+    void serve(std::shared_ptr<Listening> listening, Descriptor socket, const Peer& peer);
+    Task<> serve_proxied(std::shared_ptr<Listening> listening, Descriptor socket, Peer peer);
     void tick();
     void look_after_connections();
     void stop_if_drained();

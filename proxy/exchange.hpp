@@ -11,6 +11,7 @@
 #include "proxy/cookies.hpp"
 #include "proxy/headers.hpp"
 #include "proxy/path.hpp"
+#include "proxy/pool.hpp"
 #include "proxy/record.hpp"
 #include "proxy/session_watch.hpp"
 #include "proxy/site.hpp"
@@ -21,13 +22,10 @@ namespace rotagate::proxy {
 class Tunnel;
 
 /// One request and its answer, and what the steps of the pipeline have found out so far.
-struct Exchange {
+struct Exchange : pool::Pooled {
     Exchange(Client& client, const Peer& peer, std::shared_ptr<const Site> site);
     Exchange(const Exchange&) = delete;
     ~Exchange();
-    /// From a pool of the thread, as an exchange is large and short-lived.
-    static void* operator new(std::size_t size);
-    static void operator delete(void* memory);
 
     // What the connection read.
     Client& client;

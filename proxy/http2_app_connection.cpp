@@ -5,6 +5,8 @@
 #include <boost/asio/post.hpp>
 #include <boost/system/errc.hpp>
 
+#include "proxy/http2_limits.hpp"
+
 namespace rotagate::proxy::http2 {
 namespace {
 
@@ -12,10 +14,6 @@ namespace errc = boost::system::errc;
 
 // An app may allow more; beyond it, another connection lets another thread of the app's help.
 constexpr unsigned most_streams_each = 100;
-// As of a client's: frames that ask for work and bring nothing.
-constexpr int most_chatter = 500;
-constexpr std::chrono::seconds chatter_time{50};
-constexpr std::size_t most_sent_at_once = 64 * config::KiB;
 
 }  // namespace
 

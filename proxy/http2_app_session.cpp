@@ -3,13 +3,14 @@
 
 #include "proxy/forwarding.hpp"
 #include "proxy/http2_app_connection.hpp"
+#include "proxy/http2_memory.hpp"
 
 namespace rotagate::proxy::http2 {
 namespace {
 
 // Of what an app may send ahead of a client: for one stream, and for the connection, which no slow client holds up for
 // the others. Bytes.
-constexpr std::int32_t stream_window = 128 * 1024, connection_window = 16 * 1024 * 1024;
+constexpr std::int32_t app_stream_window = 128 * 1024, app_connection_window = 16 * 1024 * 1024;
 
 }  // namespace
 
@@ -129,13 +130,14 @@ void AppConnection::open_session() {
     nghttp2_option_set_no_auto_window_update(options.get(), 1);  // the client's pace is the app's
     nghttp2_option_set_no_closed_streams(options.get(), 1);
     nghttp2_session* session = nullptr;
-    if (nghttp2_session_client_new2(&session, callbacks.get(), this, options.get()) != 0) throw std::bad_alloc();
+    if (nghttp2_session_client_new3(&session, callbacks.get(), this, options.get(), pooled_memory()) != 0)
+        throw std::bad_alloc();
     session_.reset(session);
     const nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-                                               {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, stream_window},
+                                               {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, app_stream_window},
                                                {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, max_answer_head}};
     if (nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings, std::size(settings)) != 0 ||
-        nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, connection_window) != 0)
+        nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, app_connection_window) != 0)
         throw std::bad_alloc();
 }
 

@@ -14,8 +14,6 @@ namespace {
 
 namespace errc = boost::system::errc;
 
-constexpr std::size_t most_fields = 200;  // of each head, as over HTTP/1
-
 }  // namespace
 
 AppStream::AppStream(std::shared_ptr<AppConnection> connection, Answer answer, RequestBody& body)

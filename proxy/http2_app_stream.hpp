@@ -9,6 +9,7 @@
 #include "proxy/abortable.hpp"
 #include "proxy/body.hpp"
 #include "proxy/message.hpp"
+#include "proxy/pool.hpp"
 #include "proxy/request_body.hpp"
 
 namespace rotagate::proxy::http2 {
@@ -91,7 +92,7 @@ private:
     std::vector<ResponseHead> interim_;
     std::vector<Field> trailers_;
     std::size_t head_bytes_ = 0, heads_ = 0;
-    std::string body_, taken_;  ///< of the answer: what has arrived, and what was handed out last
+    pool::String body_, taken_;  ///< of the answer: what has arrived, and what was handed out last
     error_code error_;
     std::uint32_t reset_code_ = 0;
     bool answered_ = false, ended_ = false, closed_ = false;

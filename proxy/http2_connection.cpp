@@ -5,6 +5,8 @@
 
 #include <boost/asio/post.hpp>
 
+#include "proxy/http2_limits.hpp"
+
 namespace rotagate::proxy::http2 {
 namespace {
 
@@ -12,13 +14,8 @@ namespace {
 // those can be had for nothing.
 constexpr int most_strikes = 800;
 constexpr std::chrono::milliseconds one_forgiven_after{30};
-// Frames that ask for work and bring nothing, since the last that brought something; as many in a longer time are the
-// keep-alive of a client that waits.
-constexpr int most_chatter = 500;
-constexpr std::chrono::seconds chatter_time{50};
 // A client that knows its limit has no more streams than most_streams that it has not heard of being reset.
 constexpr std::size_t most_resets_known = std::size_t{2} * most_streams;
-constexpr std::size_t most_sent_at_once = 64 * config::KiB;
 
 /// The error to close a connection with that nghttp2 does not read on.
 std::uint32_t last_word(ssize_t error) {
@@ -174,7 +171,7 @@ void Connection::act() {
     }
     send();
     while (!changed_.empty()) {
-        std::vector<std::int32_t> noted = std::exchange(changed_, {});
+        auto noted = std::exchange(changed_, {});
         std::sort(noted.begin(), noted.end());
         noted.erase(std::unique(noted.begin(), noted.end()), noted.end());
         for (const std::int32_t id : noted) {

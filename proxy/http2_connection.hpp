@@ -74,10 +74,12 @@ private:
     std::shared_ptr<proxy::Stream> transport_;
     Session session_;
     FrameHeads frames_;
-    std::map<std::int32_t, std::unique_ptr<Stream>> streams_;
-    std::int32_t head_of_ = 0;           ///< the stream whose head has begun and is not whole; 0: none
-    std::vector<Begun> begun_;           ///< whose heads have come
-    std::vector<std::int32_t> changed_;  ///< that something has happened to
+    std::map<std::int32_t, std::unique_ptr<Stream>, std::less<>,
+             pool::Allocator<std::pair<const std::int32_t, std::unique_ptr<Stream>>>>
+        streams_;
+    std::int32_t head_of_ = 0;            ///< the stream whose head has begun and is not whole; 0: none
+    pool::Vector<Begun> begun_;           ///< whose heads have come
+    pool::Vector<std::int32_t> changed_;  ///< that something has happened to
     Deadline deadline_, writing_;
     Deadline last_call_;  ///< until which a client that has heard of the drain may send requests
     Signal progress_;     ///< sending has come to its end, or a stream has

@@ -9,13 +9,11 @@ namespace {
 
 using http1::HeadError;
 
-constexpr std::size_t most_fields = 200;  // as over HTTP/1; a cookie may come in any number of crumbs
-
 }  // namespace
 
 void RequestReader::add(std::string_view name, std::string_view value) {
     size_ += name.size() + value.size();
-    if (name != "cookie") ++count_;
+    if (name != "cookie") ++count_;  // which may come in any number of crumbs
     if (!error_ && (size_ > limit_ || count_ > most_fields)) error_ = HeadError{431, "header_too_large"};
     if (error_) return;
     if (name.starts_with(':')) return add_pseudo(name, value);

@@ -6,6 +6,7 @@
 
 #include "proxy/grammar.hpp"
 #include "proxy/http2_connection.hpp"
+#include "proxy/http2_memory.hpp"
 
 namespace rotagate::proxy::http2 {
 namespace {
@@ -178,7 +179,8 @@ void Connection::open_session() {
     nghttp2_option_set_no_auto_window_update(options.get(), 1);  // the app's pace is the client's
     nghttp2_option_set_no_closed_streams(options.get(), 1);
     nghttp2_session* session = nullptr;
-    if (nghttp2_session_server_new2(&session, callbacks.get(), this, options.get()) != 0) throw std::bad_alloc();
+    if (nghttp2_session_server_new3(&session, callbacks.get(), this, options.get(), pooled_memory()) != 0)
+        throw std::bad_alloc();
     session_.reset(session);
     const auto header_bytes = static_cast<std::uint32_t>(frontend_.loop.site->config.limits.header_bytes);
     const nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, no_limit},  // see introduce()

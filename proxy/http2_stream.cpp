@@ -18,10 +18,10 @@ constexpr std::size_t most_waiting = 64 * config::KiB;
 // What an idle tunnel may keep of each of its texts.
 constexpr std::size_t most_kept = 1 * config::KiB;
 // After a tunnel, for the client to take the goodbye.
-constexpr std::chrono::milliseconds goodbye_time{1000};
+constexpr std::chrono::milliseconds time_to_read_goodbye{1000};
 
-void give_back(std::string& text) {
-    if (text.empty() && text.capacity() > most_kept) std::string().swap(text);
+void give_back(pool::String& text) {
+    if (text.empty() && text.capacity() > most_kept) pool::String().swap(text);
 }
 
 }  // namespace
@@ -52,7 +52,7 @@ Task<> Stream::serve(bool has_body) {
     served_ = true;
     connection_.consumed(id_, std::exchange(body_, {}).size());
     // What is left of the answer is the connection's, for as long as the client may take.
-    if (!closed_) loop.deadlines.arm(writing_, tunnel ? goodbye_time : loop.site->config.limits.idle_timeout);
+    if (!closed_) loop.deadlines.arm(writing_, tunnel ? time_to_read_goodbye : loop.site->config.limits.idle_timeout);
 }
 
 /// Carries a WebSocket to its end.
@@ -118,7 +118,7 @@ Task<BodyPiece> Stream::next_body() {
         loop.deadlines.arm(reading_, loop.site->config.limits.idle_timeout);
     } else {
         taken_.clear();
-        for (std::string* text : {&taken_, &body_, &answer_}) give_back(*text);
+        for (pool::String* text : {&taken_, &body_, &answer_}) give_back(*text);
     }
     while (body_.empty() && !body_ended_ && !closed_ && !body_stopped_ && !timed_out_) co_await body_changed_.wait();
     reading_.disarm();

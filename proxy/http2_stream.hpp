@@ -9,6 +9,7 @@
 #include "proxy/client.hpp"
 #include "proxy/exchange.hpp"
 #include "proxy/http2_request.hpp"
+#include "proxy/pool.hpp"
 #include "proxy/tunnel.hpp"
 
 namespace rotagate::proxy::http2 {
@@ -16,7 +17,7 @@ namespace rotagate::proxy::http2 {
 class Connection;
 
 /// One stream of a client's HTTP/2 connection: a request and its answer, as the pipeline's Client.
-class Stream final : public Client {
+class Stream final : public Client, public pool::Pooled {
 public:
     Stream(Connection& connection, std::int32_t id);
 
@@ -78,9 +79,9 @@ private:
     std::unique_ptr<Exchange> exchange_;
     std::unique_ptr<Tunnel> tunnel_;  ///< what the stream has become; there is no exchange then
     RequestReader head_;
-    std::string body_, taken_;  ///< the request's: what has arrived, and what was handed out last
+    pool::String body_, taken_;  ///< the request's: what has arrived, and what was handed out last
     std::uint64_t body_bytes_ = 0;
-    std::string answer_;           ///< what of its body waits to be sent
+    pool::String answer_;          ///< what of its body waits to be sent
     std::size_t answer_from_ = 0;  ///< what is before has been sent
     std::vector<Field> trailers_;
     bool body_ended_ = false, body_stopped_ = false, answer_ended_ = false, closed_ = false;

@@ -11,7 +11,11 @@ constexpr std::size_t most_bytes = std::size_t{256} * 1024;
 }  // namespace
 
 void Outbox::commit(Sender& sender) {
-    entries_.push_back({&sender, committed_, bytes_.size() - committed_});
+    if (!entries_.empty() && entries_.back().sender == &sender) {
+        entries_.back().size += bytes_.size() - committed_;
+    } else {
+        entries_.push_back({&sender, committed_, bytes_.size() - committed_});
+    }
     committed_ = bytes_.size();
     if (committed_ >= most_bytes) return flush();
     if (in_turn_ || posted_) return;

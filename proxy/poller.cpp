@@ -40,8 +40,16 @@ void Poller::shutdown() {
     descriptor_.close(ignored);
 }
 
-error_code Poller::add(int descriptor, Pollable& pollable) {
-    epoll_event event = interest(EPOLLIN, pollable);
+error_code Poller::add(int descriptor, Pollable& pollable) { return add(descriptor, interest(EPOLLIN, pollable)); }
+
+error_code Poller::add_listening(int descriptor, Pollable& pollable) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.ptr = &pollable;
+    return add(descriptor, event);
+}
+
+error_code Poller::add(int descriptor, epoll_event event) {
     if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event) == 0) return {};
     return {errno, boost::system::system_category()};
 }
@@ -53,6 +61,10 @@ void Poller::add_writing(int descriptor, Pollable& pollable) {
 
 void Poller::remove(int descriptor, const Pollable& pollable) {
     if (descriptor_.is_open()) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, descriptor, nullptr);
+    forget(pollable);
+}
+
+void Poller::forget(const Pollable& pollable) {
     for (int i = told_; i < count_; ++i)
         if (events_[i].data.ptr == &pollable) events_[i].data.ptr = nullptr;
 }

@@ -43,8 +43,12 @@ public:
     error_code add(int descriptor, Pollable& pollable);
     /// Looks after one that was added for writing too.
     void add_writing(int descriptor, Pollable& pollable);
-    /// The pollable hears of nothing more. The descriptor may then be closed.
+    /// Looks after a listening socket, and tells of it in every round while a connection waits there.
+    error_code add_listening(int descriptor, Pollable& pollable);
+    /// The pollable hears of nothing more.
     void remove(int descriptor, const Pollable& pollable);
+    /// The same for one whose descriptor is closed right after: the system forgets it by itself then.
+    void forget(const Pollable& pollable);
     /// How often it has asked the system: what was ready in one round is told before the next begins.
     std::uint64_t round() const { return round_; }
     /// What is sent at the end of each round.
@@ -55,6 +59,7 @@ public:
 
 private:
     void shutdown() override;
+    error_code add(int descriptor, epoll_event event);
     void wait();
     void dispatch();
 

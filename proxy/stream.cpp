@@ -10,13 +10,13 @@
 
 namespace rotagate::proxy {
 
-Stream::Stream(asio::io_context& loop, Socket socket, tls::Ssl ssl, std::size_t buffer_size)
-    : loop_(loop), poller_(asio::use_service<Poller>(loop)), ssl_(std::move(ssl)), input_size_(buffer_size) {
-    error_code ec;
-    socket.non_blocking(true, ec);
-    descriptor_ = socket.release();
-    if (!ec) ec = poller_.add(descriptor_, *this);
-    if (ec) read_error_ = write_error_ = ec;  // which is handled at the first use
+Stream::Stream(asio::io_context& loop, Descriptor socket, tls::Ssl ssl, std::size_t buffer_size)
+    : loop_(loop),
+      poller_(asio::use_service<Poller>(loop)),
+      descriptor_(socket.release()),
+      ssl_(std::move(ssl)),
+      input_size_(buffer_size) {
+    read_error_ = write_error_ = poller_.add(descriptor_, *this);  // which is handled at the first use
     if (ssl_) attach_tls();
 }
 
@@ -208,13 +208,21 @@ void Stream::wake() {
     });
 }
 
-void Stream::shutdown() {
-    if (committed_) poller_.outbox().flush();
-    if (ssl_ && !write_error_ && SSL_is_init_finished(ssl_.get())) {
-        tls::forget_errors();
-        SSL_shutdown(ssl_.get());
+void Stream::say_goodbye() {
+    if (!ssl_ || write_error_ || !SSL_is_init_finished(ssl_.get())) return;
+    if ((SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) != 0) return;
+    tls::forget_errors();
+    SSL_shutdown(ssl_.get());
+    if (committed_) {
+        poller_.outbox().commit(*this);
+    } else {
         send_sealed();
     }
+}
+
+void Stream::shutdown() {
+    say_goodbye();
+    if (committed_) poller_.outbox().flush();
     if (descriptor_ >= 0) ::shutdown(descriptor_, SHUT_WR);
 }
 
@@ -227,7 +235,7 @@ void Stream::close() {
 void Stream::release() {
     if (descriptor_ < 0) return;
     if (committed_) poller_.outbox().flush();
-    poller_.remove(descriptor_, *this);
+    poller_.forget(*this);
     ::close(std::exchange(descriptor_, -1));
 }
 

@@ -6,19 +6,16 @@
 #include <string>
 #include <string_view>
 
-#include <boost/asio/basic_stream_socket.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
 #include <sys/uio.h>
 
 #include "proxy/abortable.hpp"
 #include "proxy/buffer.hpp"
+#include "proxy/descriptor.hpp"
 #include "proxy/poller.hpp"
 #include "proxy/task.hpp"
 #include "proxy/tls.hpp"
 
 namespace rotagate::proxy {
-
-using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, Executor>;  // TCP or unix
 
 /// Hears of a stream that nobody reads from: something arrived, or the peer closed.
 class StreamWatcher {
@@ -36,10 +33,10 @@ class Stream final : public std::enable_shared_from_this<Stream>,
                      private Pollable,
                      private Outbox::Sender {
 public:
-    /// @param socket       connected
+    /// @param socket       connected, and does not block
     /// @param ssl          with its role set; null: plain
     /// @param buffer_size  of the input
-    Stream(asio::io_context& loop, Socket socket, tls::Ssl ssl, std::size_t buffer_size);
+    Stream(asio::io_context& loop, Descriptor socket, tls::Ssl ssl, std::size_t buffer_size);
     ~Stream();
 
     /// Errors: wrong_protocol_type (the peer speaks HTTP without TLS); what abort() said; the system's; OpenSSL's.
@@ -90,7 +87,9 @@ public:
     void give_up_sending();
     /// Ends a waiting more() with operation_aborted; the stream stays usable.
     void interrupt();
-    /// Says goodbye to the peer: no more is sent. What it still sends can be read.
+    /// Has TLS say goodbye, behind all that was sent and in the same call as what the outbox still holds.
+    void say_goodbye();
+    /// Ends what is sent, with TLS' goodbye. What the peer still sends can be read.
     void shutdown();
     void close();
 

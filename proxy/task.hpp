@@ -9,6 +9,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/intrusive/list.hpp>
 
+#include "proxy/pool.hpp"
 #include "session/store.hpp"
 
 namespace rotagate::proxy {
@@ -21,13 +22,8 @@ using Executor = asio::io_context::executor_type;
 
 namespace detail {
 
-/// Coroutine frames come from a pool of the thread: a request makes ten of them.
-struct PooledFrame {
-    static void* operator new(std::size_t size);
-    static void operator delete(void* frame, std::size_t size);
-};
-
-struct TaskPromise : PooledFrame {
+/// Coroutine frames come from the pool: a request makes ten of them.
+struct TaskPromise : pool::Pooled {
     struct Return {
         bool await_ready() const noexcept { return false; }
         template <class Promise>

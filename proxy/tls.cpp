@@ -44,9 +44,7 @@ BIO_METHOD* memory_method() {
 void harden(SSL_CTX* context, int min_version) {
     SSL_CTX_set_min_proto_version(context, min_version);
     SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
-    // Not SSL_MODE_RELEASE_BUFFERS, which allocates for every record: a connection that is parked gives the buffers
-    // back.
-    SSL_CTX_set_mode(context, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_mode(context, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);  // see tls_memory.hpp
     // A key with a passphrase is an error, not a question on the terminal.
     SSL_CTX_set_default_passwd_cb(context, [](char*, int, int, void*) { return -1; });
     // Forward secrecy and authenticated encryption only; TLS 1.3 has nothing else.

@@ -1,8 +1,10 @@
 #include "proxy/stream.hpp"
 
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 #include <catch2/catch.hpp>
+#include <fcntl.h>
 #include <sys/socket.h>
 
 using namespace rotagate::proxy;
@@ -15,14 +17,19 @@ Task<> read_more(Stream& stream, std::size_t seen, std::optional<error_code>& re
     result = co_await stream.more(seen);
 }
 
+/// A stream's end of a socket.
+Descriptor not_blocking(int socket) {
+    REQUIRE(::fcntl(socket, F_SETFL, O_NONBLOCK) == 0);
+    return Descriptor(socket);
+}
+
 /// A stream whose other end is a blocking socket in the test's hands.
 struct Ends {
     Ends() {
         int fds[2];
         REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
-        const asio::generic::stream_protocol protocol(AF_UNIX, 0);
-        stream = std::make_shared<Stream>(loop, Socket(loop, protocol, fds[0]), nullptr, Buffer::client_size);
-        other.emplace(loop, protocol, fds[1]);
+        stream = std::make_shared<Stream>(loop, not_blocking(fds[0]), nullptr, Buffer::client_size);
+        other.emplace(loop, asio::local::stream_protocol(), fds[1]);
     }
     void say(const std::string& text) { asio::write(*other, asio::buffer(text)); }
     /// Runs the loop until there is a result.
@@ -39,7 +46,7 @@ struct Ends {
 
     asio::io_context loop{1};
     std::shared_ptr<Stream> stream;
-    std::optional<Socket> other;
+    std::optional<asio::local::stream_protocol::socket> other;
     Tasks tasks;
 };
 
@@ -239,10 +246,8 @@ SCENARIO("of streams that are ready in the same turn, one may close the other", 
     // Both on one loop: the second pair's stream is made anew on the first's.
     int fds[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
-    const asio::generic::stream_protocol protocol(AF_UNIX, 0);
-    second.stream =
-        std::make_shared<Stream>(first.loop, Socket(first.loop, protocol, fds[0]), nullptr, Buffer::client_size);
-    Socket other(first.loop, protocol, fds[1]);
+    second.stream = std::make_shared<Stream>(first.loop, not_blocking(fds[0]), nullptr, Buffer::client_size);
+    asio::local::stream_protocol::socket other(first.loop, asio::local::stream_protocol(), fds[1]);
     Closer closes_second(second), closes_first(first);
     first.stream->watch(closes_second);
     second.stream->watch(closes_first);
