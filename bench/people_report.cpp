@@ -24,7 +24,7 @@ double per_view(const PeopleCounts& counts, std::uint64_t number) {
 
 std::uint64_t detected(const PeopleCounts& counts) { return counts.detected_at_thief + counts.detected_at_owner; }
 
-json::object failures_json(const FailureCounts& failures) {
+json::object met_failures_json(const FailureCounts& failures) {
     json::object object;
     for (std::size_t i = 1; i < failures.size(); ++i)
         if (failures[i] > 0) object[json::string_view(failure_names[i].data(), failure_names[i].size())] = failures[i];
@@ -115,7 +115,7 @@ void write_json(const PeopleReport& report, const std::filesystem::path& file) {
                              {"detection_seconds", json::object{{"p50", seconds(counts.detection.at(50))},
                                                                 {"p90", seconds(counts.detection.at(90))},
                                                                 {"max", seconds(counts.detection.max())}}},
-                             {"failed", failures_json(counts.failures)},
+                             {"failed", met_failures_json(counts.failures)},
                              {"incidents", incidents},
                              {"worst_lag_us", report.worst_lag * 1e6}};
     std::ofstream out(file);

@@ -18,7 +18,7 @@ using config::Parsed;
 using config::Reader;
 using config::Refusal;
 
-constexpr std::uint64_t largest_body = 64 * config::MiB;  // it is held in memory, once
+constexpr std::uint64_t most_body_bytes = 64 * config::MiB;  // it is held in memory, once
 
 /// What a request line may hold as its target; placeholders are filled in later.
 Parsed<std::string> path_form(std::string_view text) {
@@ -34,7 +34,7 @@ void read_request(Reader& yaml, Step& step) {
     yaml.read("path", step.path, path_form);
     yaml.read("method", step.method, config::method);
     const bool has_form = yaml.read("form", step.form, config::some_text);
-    const bool has_body = yaml.read("body", step.body, config::bytes(1, largest_body));
+    const bool has_body = yaml.read("body", step.body, config::bytes(1, most_body_bytes));
     if (has_form && has_body) yaml.error("body", "there is a form too; keep one");
     if (has_form) step.content_type = "application/x-www-form-urlencoded";
     if (has_body) step.content_type = "application/octet-stream";

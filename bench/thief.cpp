@@ -5,8 +5,8 @@
 namespace rotagate::bench {
 namespace {
 
-constexpr double polling = 0.25;  // graces between two looks at what the victim does
-constexpr int patience = 60 * 4;  // looks: a victim that browses presents newer cookies long before
+constexpr double victim_polling = 0.25;  // graces between two looks at what the victim does
+constexpr int patience = 60 * 4;         // looks: a victim that browses presents newer cookies long before
 
 }  // namespace
 
@@ -51,7 +51,7 @@ Task<> Thief::steal(const TheftPlan& plan) {
 Task<Thief::Loot> Thief::copy() {
     auto session = victim_.session();
     while (!session || session->is_over()) {
-        co_await pause(polling);
+        co_await pause(victim_polling);
         session = victim_.session();
     }
     session->is_copied = true;
@@ -96,7 +96,7 @@ Task<bool> Thief::wait_until_worthless(const Loot& loot) {
     for (int i = 0; i < patience; ++i) {
         if (loot.session->is_over() || loot.session->superseded.refuses(loot.minted_before, Clock::now()))
             co_return true;
-        co_await pause(polling);
+        co_await pause(victim_polling);
     }
     co_return false;
 }
@@ -104,7 +104,7 @@ Task<bool> Thief::wait_until_worthless(const Loot& loot) {
 /// What a replay ends is ended for the owner, too.
 Task<> Thief::wait_for_owner(const OwnSession& session) {
     for (int i = 0; i < patience && session.refused_at_thief && !session.lost && !session.has_survived; ++i)
-        co_await pause(polling);
+        co_await pause(victim_polling);
 }
 
 void Thief::detected(OwnSession& session) {

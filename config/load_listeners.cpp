@@ -53,7 +53,7 @@ Certificate read_certificate(Reader yaml, const std::optional<ClientCertificates
     return certificate;
 }
 
-ServerTls read_tls(Reader yaml, const Files& files) {
+ServerTls read_server_tls(Reader yaml, const Files& files) {
     ServerTls tls;
     const auto clients = read_clients(yaml, std::nullopt, files);
     for (Reader& certificate : yaml.maps("certificates"))
@@ -74,7 +74,7 @@ void check_what_is_there(Reader& yaml, const Listener& listener) {
 Listener read_listener(Reader yaml, const Files& files) {
     Listener listener;
     yaml.require("address", listener.address, listen_address, "address: 0.0.0.0:8443");
-    if (auto tls = yaml.map("tls")) listener.tls = read_tls(*tls, files);
+    if (auto tls = yaml.map("tls")) listener.tls = read_server_tls(*tls, files);
     yaml.read("http2", listener.http2);
     yaml.read("proxy_protocol", listener.proxy_protocol);
     yaml.read("redirect_to_https", listener.redirect_to_https);

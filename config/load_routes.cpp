@@ -35,7 +35,7 @@ OnUnauthenticated read_on_unauthenticated(Reader yaml) {
     return answer;
 }
 
-std::string lower(std::string name) {
+std::string in_lower_case(std::string name) {
     std::transform(name.begin(), name.end(), name.begin(),
                    [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c); });
     return name;
@@ -49,7 +49,7 @@ void read_set(Reader yaml, HeaderEdits& edits, HeaderForm form) {
         const auto parsed = form(name);
         if (const auto* refusal = std::get_if<Refusal>(&parsed))
             yaml.bad_key(name, in_quotes(name) + " " + refusal->why);
-        if (!names.insert(lower(name)).second) yaml.bad_key(name, "is set twice, in another case; keep one");
+        if (!names.insert(in_lower_case(name)).second) yaml.bad_key(name, "is set twice, in another case; keep one");
         if (std::string value; yaml.read(name, value, header_value)) edits.set.emplace_back(name, std::move(value));
     }
 }
@@ -59,9 +59,9 @@ HeaderEdits read_edits(Reader yaml, HeaderForm form) {
     if (auto set = yaml.map("set")) read_set(*set, edits, form);
     yaml.read_list("remove", edits.remove, form);
     std::set<std::string> removed;
-    for (const std::string& name : edits.remove) removed.insert(lower(name));
+    for (const std::string& name : edits.remove) removed.insert(in_lower_case(name));
     for (const auto& [name, value] : edits.set)
-        if (removed.contains(lower(name)))
+        if (removed.contains(in_lower_case(name)))
             yaml.error("remove", in_quotes(name) + " is set as well; set alone replaces what was there");
     yaml.reject_unknown();
     return edits;

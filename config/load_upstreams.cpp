@@ -15,7 +15,7 @@ bool is_upstream_name(std::string_view name) {
     });
 }
 
-UpstreamTls read_tls(Reader yaml, const Upstream& upstream, const Files& files) {
+UpstreamTls read_upstream_tls(Reader yaml, const Upstream& upstream, const Files& files) {
     UpstreamTls tls;
     yaml.read("ca", tls.ca, files.authorities());
     yaml.read("server_name", tls.server_name, host_name);
@@ -46,7 +46,7 @@ Upstream read_upstream(Reader yaml, const std::string& name, const Files& files)
     if (upstream.protocol == Protocol::h2c && yaml.has("tls"))
         yaml.error("protocol",
                    "h2c is HTTP/2 in the clear, and the servers are spoken to over TLS; remove one of the two");
-    if (auto tls = yaml.map("tls")) upstream.tls = read_tls(*tls, upstream, files);
+    if (auto tls = yaml.map("tls")) upstream.tls = read_upstream_tls(*tls, upstream, files);
     yaml.read("balance", upstream.balance,
               one_of<Balance>({{"round_robin", Balance::round_robin},
                                {"least_connections", Balance::least_connections},

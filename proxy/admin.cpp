@@ -36,7 +36,7 @@ constexpr auto accept_pause = 100ms;                 // when the process is out 
 
 constexpr auto or_error = asio::as_tuple(asio::use_awaitable);
 
-using Stream = beast::basic_stream<AdminSocket::Protocol>;
+using AdminStream = beast::basic_stream<AdminSocket::Protocol>;
 using Parser = http::request_parser<http::string_body>;
 
 http::status status_of(beast::error_code error) {
@@ -68,7 +68,7 @@ struct Admin::Impl {
 
     asio::awaitable<void> accept(std::shared_ptr<Impl> self);
     asio::awaitable<void> serve(std::shared_ptr<Impl> self, AdminSocket::Protocol::socket client);
-    asio::awaitable<bool> exchange(Stream& stream, beast::flat_buffer& buffer);
+    asio::awaitable<bool> exchange(AdminStream& stream, beast::flat_buffer& buffer);
     void stop();
 
     asio::io_context& loop;
@@ -76,7 +76,7 @@ struct Admin::Impl {
     AdminApi api;
     AdminSocket socket;
     asio::steady_timer accept_timer;
-    std::set<Stream*> connections;
+    std::set<AdminStream*> connections;
 };
 
 asio::awaitable<void> Admin::Impl::accept(std::shared_ptr<Impl> self) {
@@ -94,7 +94,7 @@ asio::awaitable<void> Admin::Impl::accept(std::shared_ptr<Impl> self) {
 }
 
 asio::awaitable<void> Admin::Impl::serve(std::shared_ptr<Impl> self, AdminSocket::Protocol::socket client) {
-    Stream stream{std::move(client)};
+    AdminStream stream{std::move(client)};
     connections.insert(&stream);
     beast::flat_buffer buffer;
     while (co_await exchange(stream, buffer)) {
@@ -104,7 +104,7 @@ asio::awaitable<void> Admin::Impl::serve(std::shared_ptr<Impl> self, AdminSocket
 }
 
 /// Answers one request. @return whether another may follow on the connection
-asio::awaitable<bool> Admin::Impl::exchange(Stream& stream, beast::flat_buffer& buffer) {
+asio::awaitable<bool> Admin::Impl::exchange(AdminStream& stream, beast::flat_buffer& buffer) {
     Parser parser;
     parser.header_limit(max_head);
     parser.body_limit(max_body);
@@ -131,7 +131,7 @@ asio::awaitable<bool> Admin::Impl::exchange(Stream& stream, beast::flat_buffer& 
 void Admin::Impl::stop() {
     socket.close();
     accept_timer.cancel();
-    for (Stream* stream : connections) stream->close();
+    for (AdminStream* stream : connections) stream->close();
 }
 
 Admin::Admin(asio::io_context& loop, const config::Admin& settings, AdminParts parts)

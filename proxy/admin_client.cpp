@@ -35,7 +35,7 @@ constexpr auto answer_timeout = 60s;  // to end a million sessions takes a while
 constexpr std::uint64_t max_answer = 64 * config::MiB;
 
 using Protocol = asio::generic::stream_protocol;
-using Stream = boost::beast::basic_stream<Protocol>;
+using AdminStream = boost::beast::basic_stream<Protocol>;
 using Request = http::request<http::empty_body>;
 using Response = http::response<http::string_body>;
 
@@ -49,7 +49,7 @@ std::vector<Protocol::endpoint> endpoints(asio::io_context& loop, const config::
     return found;
 }
 
-asio::awaitable<void> connect(Stream& stream, const std::vector<Protocol::endpoint>& candidates) {
+asio::awaitable<void> connect(AdminStream& stream, const std::vector<Protocol::endpoint>& candidates) {
     boost::system::error_code error = asio::error::host_not_found;
     for (const Protocol::endpoint& endpoint : candidates) {
         stream.expires_after(connect_timeout);
@@ -60,7 +60,7 @@ asio::awaitable<void> connect(Stream& stream, const std::vector<Protocol::endpoi
     throw boost::system::system_error{error};
 }
 
-asio::awaitable<Response> exchange(Stream& stream, const std::vector<Protocol::endpoint>& candidates,
+asio::awaitable<Response> exchange(AdminStream& stream, const std::vector<Protocol::endpoint>& candidates,
                                    const Request& request) {
     co_await connect(stream, candidates);
     stream.expires_after(answer_timeout);
@@ -75,7 +75,7 @@ asio::awaitable<Response> exchange(Stream& stream, const std::vector<Protocol::e
 Response send(const config::Address& address, const Request& request) {
     asio::io_context loop{1};
     const auto candidates = endpoints(loop, address);
-    Stream stream{loop};
+    AdminStream stream{loop};
     auto answer = asio::co_spawn(loop, exchange(stream, candidates, request), asio::use_future);
     loop.run();
     return answer.get();

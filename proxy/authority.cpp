@@ -13,7 +13,7 @@ constexpr std::size_t longest_host = 253;  // RFC 1035 section 2.3.4, as text
 constexpr auto name_chars =
     grammar::char_set([](unsigned c) { return grammar::is_alnum(c) || c == '-' || c == '_' || c == '.'; });
 
-bool is_port(std::string_view port) {
+bool is_port_or_none(std::string_view port) {
     if (port.empty() || port.size() > 5) return false;
     unsigned value = 0;
     for (const char c : port) {
@@ -49,7 +49,7 @@ bool read_authority(std::string_view authority, std::string& host) {
     const auto name_end = literal ? bracket + 1 : std::min(authority.find(':'), authority.size());
     std::string_view name = authority.substr(0, name_end);
     const std::string_view rest = authority.substr(name_end);
-    if (!rest.empty() && (rest.front() != ':' || !is_port(rest.substr(1)))) return false;
+    if (!rest.empty() && (rest.front() != ':' || !is_port_or_none(rest.substr(1)))) return false;
     if (literal ? !is_ipv6(name.substr(1, name.size() - 2)) : !is_name(name)) return false;
     if (name.ends_with('.')) name.remove_suffix(1);
     host.resize(name.size());

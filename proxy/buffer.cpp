@@ -10,7 +10,7 @@ constexpr std::size_t kept_blocks = 256;
 // Blocks whose distance is a power of two would all begin in the same few sets of the processor's caches.
 constexpr std::size_t stagger = std::size_t{9} * 64;
 
-struct Pool {
+struct BlockPool {
     std::vector<std::unique_ptr<char[]>> client, upstream;
 };
 
@@ -18,7 +18,7 @@ std::vector<std::unique_ptr<char[]>>* pool_for(std::size_t size) {
 #ifdef __SANITIZE_ADDRESS__
     return nullptr;  // a block that is given back and looked into all the same shall be noticed
 #endif
-    thread_local Pool pool;
+    thread_local BlockPool pool;
     if (size == Buffer::client_size) return &pool.client;
     if (size == Buffer::upstream_size) return &pool.upstream;
     return nullptr;

@@ -11,7 +11,7 @@ namespace errc = boost::system::errc;
 using http2::AppStream;
 
 /// Carries a request's body to the app, over as many attempts as it takes, while the app may answer already.
-struct Upload {
+struct Http2Upload {
     RequestBody body;
     BodyPiece last;         ///< where it stopped; its error tells why
     bool begun = false;     ///< what had arrived with the head was taken
@@ -29,7 +29,7 @@ struct Upload {
 };
 
 /// Tells the app's stream what follows the body, once that has ended.
-void pass_trailers(Exchange& x, Upload& state) {
+void pass_trailers(Exchange& x, Http2Upload& state) {
     if (!state.body.ended() || x.trailers.empty() || !state.app) return;
     Fields trailers;
     app_trailer_fields(x.trailers, *x.route, trailers);
@@ -37,13 +37,13 @@ void pass_trailers(Exchange& x, Upload& state) {
 }
 
 /// Puts the last piece that came into the body.
-void append(Exchange& x, Upload& state) {
+void append(Exchange& x, Http2Upload& state) {
     state.body.append(state.last.data, state.last.end);
     pass_trailers(x, state);
     if (state.app) state.app->resume_body();
 }
 
-Task<> upload(EventLoop& loop, Exchange& x, Upload& state) {
+Task<> upload(EventLoop& loop, Exchange& x, Http2Upload& state) {
     const auto timeout = x.pool->settings().response_timeout;
     Deadline sending([&state] { state.give_up(asio::error::timed_out); });
     while (!state.last.end && !state.last.error && !state.unwanted) {
@@ -70,7 +70,7 @@ Task<> upload(EventLoop& loop, Exchange& x, Upload& state) {
 }
 
 /// Ends the upload, wherever it is.
-Task<> stop(Exchange& x, Upload& state) {
+Task<> stop(Exchange& x, Http2Upload& state) {
     state.waiting.disarm();
     state.unwanted = true;
     if (state.done) co_return;
@@ -82,13 +82,13 @@ Task<> stop(Exchange& x, Upload& state) {
 /// Lets the upload know whom it is for.
 class Receiving {
 public:
-    Receiving(Upload& state, AppStream& app) : state_(state) { state.app = &app; }
+    Receiving(Http2Upload& state, AppStream& app) : state_(state) { state.app = &app; }
     ~Receiving() { state_.app = nullptr; }
     Receiving(const Receiving&) = delete;
     Receiving& operator=(const Receiving&) = delete;
 
 private:
-    Upload& state_;
+    Http2Upload& state_;
 };
 
 /// Whether the client asked for trailers, and would get them.
@@ -131,7 +131,7 @@ Task<error_code> read_answer(Exchange& x, AppStream& app) {
 }
 
 /// The answer for a client that has not brought its request to an end; none: it has, or still may.
-std::optional<Answer> client_failure(const Upload& state) {
+std::optional<Answer> client_failure(const Http2Upload& state) {
     std::optional<Answer> answer = body_refusal(state.last.error);
     if (!answer && left_in_upload(state.last.error))
         answer = Answer{.status = 400, .reason = "client_gone", .close = true};
@@ -139,7 +139,7 @@ std::optional<Answer> client_failure(const Upload& state) {
 }
 
 /// What to do about a request that came to nothing.
-Outcome failure(Exchange& x, const AppStream& app, Upload& state, bool has_body, const error_code& why) {
+Outcome failure(Exchange& x, const AppStream& app, Http2Upload& state, bool has_body, const error_code& why) {
     const bool cut = why == asio::error::connection_reset && !state.last.error;
     const bool again = app.lost() && !has_body && idempotent(x.request.method);
     if (cut && (again || (app.unprocessed() && state.body.rewind()))) return {.answer = {}, .retry = true};
@@ -149,7 +149,7 @@ Outcome failure(Exchange& x, const AppStream& app, Upload& state, bool has_body,
 }
 
 /// One attempt, on one stream.
-Task<Outcome> ask(EventLoop& loop, Exchange& x, std::shared_ptr<http2::AppConnection> connection, Upload& state) {
+Task<Outcome> ask(EventLoop& loop, Exchange& x, std::shared_ptr<http2::AppConnection> connection, Http2Upload& state) {
     const AppStream::Answer answer{x.answer_head, x.arena, x.request.method == "HEAD"};
     AppStream app(std::move(connection), answer, state.body);
     const Asked asked(x, app);
@@ -182,7 +182,7 @@ Task<Outcome> ask(EventLoop& loop, Exchange& x, std::shared_ptr<http2::AppConnec
     co_return outcome;
 }
 
-Task<std::optional<Answer>> ask_around(EventLoop& loop, Exchange& x, Upload& state) {
+Task<std::optional<Answer>> ask_around(EventLoop& loop, Exchange& x, Http2Upload& state) {
     UpstreamPool::Attempt attempt;
     if (x.session) attempt.user = x.session->id.user_key();
     error_code last;
@@ -211,7 +211,7 @@ Task<std::optional<Answer>> ask_around(EventLoop& loop, Exchange& x, Upload& sta
 }  // namespace
 
 Task<std::optional<Answer>> forward_http2(EventLoop& loop, Exchange& x) {
-    Upload state;
+    Http2Upload state;
     auto answer = co_await ask_around(loop, x, state);
     co_await stop(x, state);
     co_return answer;

@@ -9,7 +9,7 @@
 namespace rotagate::proxy::http1 {
 namespace {
 
-constexpr std::size_t most_fields = 200, most_options = 64;
+constexpr std::size_t most_options = 64;
 
 /// Splits "Name: value".
 std::optional<HeadError> read_field(std::string_view line, Field& field) {

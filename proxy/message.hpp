@@ -14,6 +14,9 @@
 /// buffer, or into the exchange's arena; both live until the exchange ends.
 namespace rotagate::proxy {
 
+/// Of a head, whatever its protocol; more are refused.
+constexpr std::size_t most_fields = 200;
+
 /// Names that a rule of ours knows; found once, when the field is read.
 enum class Known : std::uint8_t {
     other,

@@ -15,8 +15,8 @@ namespace rotagate::proxy::tls {
 namespace {
 
 constexpr std::time_t day = std::time_t{24} * 60 * 60;
-constexpr std::size_t most_bytes = 64 * config::KiB;
-constexpr std::string_view cure = "have your CA's responder asked again, such as by openssl ocsp -respout FILE";
+constexpr std::size_t most_ocsp_bytes = 64 * config::KiB;
+constexpr std::string_view how_to_renew = "have your CA's responder asked again, such as by openssl ocsp -respout FILE";
 
 struct FreeOcsp {
     void operator()(OCSP_RESPONSE* p) const { OCSP_RESPONSE_free(p); }
@@ -25,11 +25,11 @@ struct FreeOcsp {
 
 std::string read_file(const std::filesystem::path& file) {
     std::ifstream in(file, std::ios::binary);
-    std::string bytes(most_bytes + 1, '\0');
+    std::string bytes(most_ocsp_bytes + 1, '\0');
     in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     bytes.resize(static_cast<std::size_t>(in.gcount()));
     if (bytes.empty()) throw std::runtime_error("cannot be read, or is empty");
-    if (bytes.size() > most_bytes) throw std::runtime_error("is too large for an OCSP response");
+    if (bytes.size() > most_ocsp_bytes) throw std::runtime_error("is too large for an OCSP response");
     return bytes;
 }
 
@@ -104,7 +104,7 @@ Staple::Staple(std::filesystem::path file, X509* certificate)
     try {
         response_ = std::make_shared<const OcspResponse>(OcspResponse::read(file_, certificate));
     } catch (const std::runtime_error& error) {
-        throw std::runtime_error(fmt::format("{}: {}; {}", file_.string(), error.what(), cure));
+        throw std::runtime_error(fmt::format("{}: {}; {}", file_.string(), error.what(), how_to_renew));
     }
 }
 
@@ -122,7 +122,7 @@ void Staple::look_after(std::time_t now) {
         }
     }
     if (current(now) || std::exchange(told_, true)) return;
-    spdlog::warn("tls.ocsp_not_valid file={} detail=\"nothing is stapled\" cure=\"{}\"", file_.string(), cure);
+    spdlog::warn("tls.ocsp_not_valid file={} detail=\"nothing is stapled\" cure=\"{}\"", file_.string(), how_to_renew);
 }
 
 std::shared_ptr<const OcspResponse> Staple::current(std::time_t now) const {

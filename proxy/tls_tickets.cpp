@@ -22,7 +22,8 @@ namespace {
 using boost::system::error_code;
 namespace errc = boost::system::errc;
 
-constexpr std::string_view cure = "openssl rand 80 > FILE && chmod 600 FILE, or rotagate keygen --ticket --out FILE";
+constexpr std::string_view how_to_make =
+    "openssl rand 80 > FILE && chmod 600 FILE, or rotagate keygen --ticket --out FILE";
 
 /// The file's bytes, and room for one that must not be there; wiped when they go.
 struct FileBytes {
@@ -52,7 +53,7 @@ TicketRing read_ring(const std::vector<std::filesystem::path>& files) {
         auto key = TicketKey::read(file);
         if (!key)
             throw std::runtime_error(fmt::format("{}: cannot use this ticket key: {}; make one with: {}", file.string(),
-                                                 key.error().message(), cure));
+                                                 key.error().message(), how_to_make));
         ring.push_back(std::move(*key));
     }
     return ring;
@@ -93,7 +94,8 @@ int open(const TicketRing& ring, const unsigned char* name, unsigned char* iv, E
     return key == ring.begin() && !renews ? good : renew;
 }
 
-int on_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac, int sealing) {
+int seal_or_open_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac,
+                        int sealing) {
     const auto* keys = static_cast<const TicketKeys*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), keys_index()));
     const auto ring = keys->ring();
     if (sealing) return seal(ring->front(), name, iv, cipher, mac);
@@ -200,7 +202,7 @@ std::shared_ptr<const TicketRing> TicketKeys::ring() const {
 
 void use_ticket_keys(SSL_CTX* context, const TicketKeys& keys) {
     SSL_CTX_set_ex_data(context, keys_index(), const_cast<TicketKeys*>(&keys));
-    SSL_CTX_set_tlsext_ticket_key_evp_cb(context, on_ticket);
+    SSL_CTX_set_tlsext_ticket_key_evp_cb(context, seal_or_open_ticket);
 }
 
 }  // namespace rotagate::proxy::tls

@@ -17,7 +17,7 @@ namespace rotagate::session {
 namespace {
 
 // The plaintext: a version with a flag, the mint time and the expiry (8 bytes each, big-endian), the session id's text.
-constexpr std::uint8_t version = 0x01, version_absolute = 0x81;
+constexpr std::uint8_t sealed_plain = 0x01, sealed_absolute = 0x81;
 constexpr std::size_t header_size = 1 + 8 + 8;
 constexpr std::size_t nonce_size = 24;
 constexpr std::size_t max_bytes = CookieSealer::max_sealed * 3 / 4;
@@ -42,7 +42,7 @@ void key_context(Gcm& context, XaesKey& key, const NonceHalf& first) {
 }
 
 Result<SessionCookie> parse(std::span<const std::uint8_t> plaintext) {
-    if (plaintext.size() < header_size || (plaintext[0] != version && plaintext[0] != version_absolute))
+    if (plaintext.size() < header_size || (plaintext[0] != sealed_plain && plaintext[0] != sealed_absolute))
         return SessionErrc::cookie_malformed;
     const auto text = plaintext.subspan(header_size);
     auto id = SessionId::parse({reinterpret_cast<const char*>(text.data()), text.size()});
@@ -50,7 +50,7 @@ Result<SessionCookie> parse(std::span<const std::uint8_t> plaintext) {
     return SessionCookie{.id = std::move(*id),
                          .minted = get_millis(&plaintext[1]),
                          .expires = get_millis(&plaintext[9]),
-                         .absolute = plaintext[0] == version_absolute};
+                         .absolute = plaintext[0] == sealed_absolute};
 }
 
 struct Key {
@@ -192,7 +192,7 @@ std::string CookieSealer::seal(const SessionCookie& cookie, std::string_view aud
     Key& key = impl_->keys.front();
     const std::size_t sealed_size = key.id.size() + 1 + base64url_size(size);
     if (sealed_size > max_sealed) throw std::length_error("a session id too long for a cookie");
-    plaintext[0] = cookie.absolute ? version_absolute : version;
+    plaintext[0] = cookie.absolute ? sealed_absolute : sealed_plain;
     put_millis(&plaintext[1], cookie.minted);
     put_millis(&plaintext[9], cookie.expires);
     std::copy(cookie.id.text.begin(), cookie.id.text.end(), plaintext.begin() + header_size);

@@ -9,7 +9,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const Clock::time_point start{1000s};
+const Clock::time_point opening{1000s};
 
 std::vector<Clock::time_point> due(Schedule schedule, int count) {
     std::vector<Clock::time_point> times;
@@ -20,22 +20,22 @@ std::vector<Clock::time_point> due(Schedule schedule, int count) {
 }  // namespace
 
 SCENARIO("requests are due at the rate, and event loops take turns", "[schedule]") {
-    const auto first = due(Schedule(start, 100, Arrivals::even, {0, 2}, 1), 3);
-    const auto second = due(Schedule(start, 100, Arrivals::even, {1, 2}, 1), 3);
-    CHECK(first == std::vector{start, start + 20ms, start + 40ms});
-    CHECK(second == std::vector{start + 10ms, start + 30ms, start + 50ms});
+    const auto first = due(Schedule(opening, 100, Arrivals::even, {0, 2}, 1), 3);
+    const auto second = due(Schedule(opening, 100, Arrivals::even, {1, 2}, 1), 3);
+    CHECK(first == std::vector{opening, opening + 20ms, opening + 40ms});
+    CHECK(second == std::vector{opening + 10ms, opening + 30ms, opening + 50ms});
 }
 
 SCENARIO("a schedule does not drift", "[schedule]") {
-    Schedule schedule(start, 3, Arrivals::even, {}, 1);
+    Schedule schedule(opening, 3, Arrivals::even, {}, 1);
     for (int i = 0; i < 3'000'000; ++i) schedule.advance();
-    CHECK(schedule.next() - (start + 1'000'000s) < 1us);
-    CHECK(schedule.next() - (start + 1'000'000s) > -1us);
+    CHECK(schedule.next() - (opening + 1'000'000s) < 1us);
+    CHECK(schedule.next() - (opening + 1'000'000s) > -1us);
 }
 
 SCENARIO("Poisson arrivals keep the rate on average, come in bursts, and are the same for the same seed",
          "[schedule]") {
-    const auto times = due(Schedule(start, 1000, Arrivals::poisson, {}, 5), 100'001);
+    const auto times = due(Schedule(opening, 1000, Arrivals::poisson, {}, 5), 100'001);
     const double seconds = std::chrono::duration<double>(times.back() - times.front()).count();
     CHECK(seconds == Approx(100).epsilon(0.02));
     int within_a_tenth = 0;
@@ -44,8 +44,8 @@ SCENARIO("Poisson arrivals keep the rate on average, come in bursts, and are the
         within_a_tenth += times[i] - times[i - 1] < 100us ? 1 : 0;
     }
     CHECK(within_a_tenth / 100'000.0 == Approx(0.095).epsilon(0.1));  // 1 - exp(-0.1)
-    CHECK(times == due(Schedule(start, 1000, Arrivals::poisson, {}, 5), 100'001));
-    CHECK(times != due(Schedule(start, 1000, Arrivals::poisson, {}, 6), 100'001));
+    CHECK(times == due(Schedule(opening, 1000, Arrivals::poisson, {}, 5), 100'001));
+    CHECK(times != due(Schedule(opening, 1000, Arrivals::poisson, {}, 6), 100'001));
 }
 
 SCENARIO("a mix chooses by weight", "[schedule]") {

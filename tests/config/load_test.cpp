@@ -52,7 +52,6 @@ std::vector<std::string> mistakes_in(const fs::path& file) {
     return lines;
 }
 
-using Lines = std::vector<std::string>;
 const fs::path source = SOURCE_DIR;
 
 void check_listeners(const Config& config) {

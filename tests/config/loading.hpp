@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include <catch2/catch.hpp>
+
 #include "config/load.hpp"
 
 /// What the tests of the configuration share: loading a text, and a file that is right but for what a test adds.
@@ -41,5 +43,13 @@ struct Mistake {
     std::string yaml;
     std::string message;
 };
+
+using Lines = std::vector<std::string>;
+
+/// Each text, behind the four right lines, has exactly this one mistake.
+template <std::size_t N>
+void check_mistakes(const Mistake (&mistakes)[N]) {
+    for (const auto& [yaml, message] : mistakes) CHECK(errors(base + yaml) == Lines{"rotagate.yaml:" + message});
+}
 
 }  // namespace rotagate::config::test

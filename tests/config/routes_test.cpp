@@ -7,14 +7,6 @@ using namespace rotagate::config::test;
 
 namespace {
 
-using Lines = std::vector<std::string>;
-
-/// Each text, behind the four right lines, has exactly this one mistake.
-template <std::size_t N>
-void check_mistakes(const Mistake (&mistakes)[N]) {
-    for (const auto& [yaml, message] : mistakes) CHECK(errors(base + yaml) == Lines{"rotagate.yaml:" + message});
-}
-
 /// The same for what stands in a route, from line 6 column 5 on.
 template <std::size_t N>
 void check_route_mistakes(const Mistake (&mistakes)[N]) {

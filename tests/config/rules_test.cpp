@@ -5,18 +5,6 @@
 using namespace rotagate::config;
 using namespace rotagate::config::test;
 
-namespace {
-
-using Lines = std::vector<std::string>;
-
-/// Each text, behind the four right lines, has exactly this one mistake.
-template <std::size_t N>
-void check_mistakes(const Mistake (&mistakes)[N]) {
-    for (const auto& [yaml, message] : mistakes) CHECK(errors(base + yaml) == Lines{"rotagate.yaml:" + message});
-}
-
-}  // namespace
-
 SCENARIO("listeners that cannot work are refused", "[config][rules]") {
     const std::string missing = "listen: is missing; write listen: with a line \"- address: 0.0.0.0:8443\" and its tls";
     const Mistake mistakes[] = {

@@ -45,7 +45,7 @@ Ran rotagate_command(const std::vector<std::string>& arguments) {
     return {code, out.text(), err.text()};
 }
 
-std::string read(const std::filesystem::path& file) {
+std::string text_of(const std::filesystem::path& file) {
     std::ifstream in{file};
     return {std::istreambuf_iterator<char>{in}, {}};
 }
@@ -70,11 +70,11 @@ SCENARIO("keygen makes a cookie key", "[commands]") {
             CHECK(session::CookieKey::read(file).has_value());
         }
         THEN("it is never overwritten") {
-            const std::string key = read(file);
+            const std::string key = text_of(file);
             const Ran again = rotagate_command({"keygen", "--out", file});
             CHECK(again.code == 1);
             CHECK_THAT(again.err, Contains(file) && Contains("left as it is"));
-            CHECK(read(file) == key);
+            CHECK(text_of(file) == key);
         }
     }
     GIVEN("no file") {

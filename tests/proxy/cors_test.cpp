@@ -38,7 +38,7 @@ bool is_preflight(const RequestHead& head, std::string_view path = "/api/x") {
     return route != nullptr;
 }
 
-std::string told(const config::Cors& cors, const Fields& fields) {
+std::string told_browser(const config::Cors& cors, const Fields& fields) {
     Fields out;
     add_cors_fields(cors, request("GET", fields), out);
     std::string text;
@@ -75,13 +75,13 @@ SCENARIO("what a browser would not send as a preflight is none", "[cors]") {
 
 SCENARIO("pages of listed origins may read the gateway's answers, and no others", "[cors]") {
     const config::Cors cors{{app, "http://localhost:3000"}, false}, with_credentials{{app}, true};
-    CHECK(told(cors, {{"Origin", app}}) == "Access-Control-Allow-Origin=" + app + " Vary=Origin ");
-    CHECK(told(with_credentials, {{"origin", app}}) ==
+    CHECK(told_browser(cors, {{"Origin", app}}) == "Access-Control-Allow-Origin=" + app + " Vary=Origin ");
+    CHECK(told_browser(with_credentials, {{"origin", app}}) ==
           "Access-Control-Allow-Origin=" + app + " Access-Control-Allow-Credentials=true Vary=Origin ");
-    CHECK(told(cors, {}).empty());
+    CHECK(told_browser(cors, {}).empty());
     for (const std::string& other :
          {std::string("null"), std::string("*"), std::string(), app + "/", app + ".evil.example", app + ":443",
           std::string("http://app.example.org"), std::string("https://APP.example.org")})
-        CHECK(told(cors, {{"Origin", other}}).empty());
-    CHECK(told(cors, {{"Origin", app}, {"Origin", app}}).empty());
+        CHECK(told_browser(cors, {{"Origin", other}}).empty());
+    CHECK(told_browser(cors, {{"Origin", app}, {"Origin", app}}).empty());
 }

@@ -13,8 +13,8 @@ namespace {
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 /// A request, and what reading it came to.
-struct Request {
-    explicit Request(const Pairs& fields, bool has_body = false, std::size_t limit = 1'000) {
+struct H2Request {
+    explicit H2Request(const Pairs& fields, bool has_body = false, std::size_t limit = 1'000) {
         http2::RequestReader reader(head, arena, limit);
         for (const auto& [name, value] : fields) reader.add(name, value);
         hopeless = reader.hopeless();
@@ -37,12 +37,12 @@ Pairs with(const std::string& name, const std::string& value) {
     fields.emplace_back(name, value);
     return fields;
 }
-unsigned refusal(const std::string& name, const std::string& value) { return Request(with(name, value)).status; }
+unsigned refusal(const std::string& name, const std::string& value) { return H2Request(with(name, value)).status; }
 
 }  // namespace
 
 SCENARIO("a request over HTTP/2 is the same value as over HTTP/1", "[http2]") {
-    const Request request(with("x-any", "thing"), true);
+    const H2Request request(with("x-any", "thing"), true);
     REQUIRE(request.status == 0);
     CHECK(request.head.method == "POST");
     CHECK(request.head.target == "/a?b");
@@ -55,15 +55,15 @@ SCENARIO("a request over HTTP/2 is the same value as over HTTP/1", "[http2]") {
 }
 
 SCENARIO("the body's framing follows from content-length and the end of the stream", "[http2]") {
-    CHECK(Request(with("a", "b"), false).head.framing == Framing::none);
-    const Request sized(with("content-length", "12"), true);
+    CHECK(H2Request(with("a", "b"), false).head.framing == Framing::none);
+    const H2Request sized(with("content-length", "12"), true);
     CHECK(sized.head.framing == Framing::length);
     CHECK(sized.head.content_length == 12);
     CHECK(refusal("content-length", "0x1") == 400);
     CHECK(refusal("content-length", "-1") == 400);
     Pairs twice = with("content-length", "1");
     twice.emplace_back("content-length", "1");
-    CHECK(Request(twice, true).status == 400);
+    CHECK(H2Request(twice, true).status == 400);
 }
 
 SCENARIO("whom a request is for is unambiguous", "[http2]") {
@@ -74,11 +74,11 @@ SCENARIO("whom a request is for is unambiguous", "[http2]") {
     CHECK(refusal("host", "other.org") == 400);
     Pairs fields = with(":authority", "");
     fields.emplace_back("host", "example.org");
-    const Request by_host(fields);
+    const H2Request by_host(fields);
     CHECK(by_host.status == 0);
     CHECK(by_host.head.host == "example.org");
     fields.emplace_back("host", "example.org");
-    CHECK(Request(fields).status == 400);
+    CHECK(H2Request(fields).status == 400);
 }
 
 SCENARIO("what could be taken for something else is refused", "[http2]") {
@@ -103,14 +103,14 @@ SCENARIO("what could be taken for something else is refused", "[http2]") {
 
 SCENARIO("heads over the limits are refused, and nothing more is kept of them", "[http2]") {
     CHECK(refusal("x", std::string(2'000, 'x')) == 431);
-    CHECK_FALSE(Request(with("x", std::string(2'000, 'x'))).hopeless);
-    CHECK(Request(with("x", std::string(4'000, 'x'))).hopeless);
+    CHECK_FALSE(H2Request(with("x", std::string(2'000, 'x'))).hopeless);
+    CHECK(H2Request(with("x", std::string(4'000, 'x'))).hopeless);
     Pairs many = with("a", "");
     for (int i = 0; i < 200; ++i) many.emplace_back("a", "");
-    CHECK(Request(many).status == 431);
+    CHECK(H2Request(many).status == 431);
     Pairs crumbs = with("cookie", "a=b");
     for (int i = 0; i < 1'000; ++i) crumbs.emplace_back("cookie", "a=b");
-    CHECK(Request(crumbs, false, 100'000).status == 0);
+    CHECK(H2Request(crumbs, false, 100'000).status == 0);
 }
 
 SCENARIO("trailers have what the head has left of the limits", "[http2]") {
@@ -132,9 +132,9 @@ SCENARIO("CONNECT with a protocol asks for a WebSocket, and for nothing else", "
         Pairs fields = with(":protocol", protocol);
         fields[0].second = "CONNECT";
         fields.insert(fields.end(), more.begin(), more.end());
-        return Request(fields, open);
+        return H2Request(fields, open);
     };
-    const Request request = asked("websocket");
+    const H2Request request = asked("websocket");
     REQUIRE(request.status == 0);
     CHECK(request.head.websocket == WebSocket::extended_connect);
     CHECK(request.head.method == "GET");

@@ -21,7 +21,7 @@ std::string binary(char command, char family, const std::string& rest, int lengt
 std::string ipv6(const std::string& client) { return client + std::string(16, '\1') + std::string("\x30\x39\x01\xbb"); }
 
 /// Reads it as a whole and byte by byte, with more behind it, which must stay.
-ProxyHeader read(const std::string& header) {
+ProxyHeader header_of(const std::string& header) {
     ProxyHeader whole, pieces;
     const std::size_t taken = whole.take(header + "GET / HTTP/1.1\r\n");
     for (const char byte : header)
@@ -33,29 +33,29 @@ ProxyHeader read(const std::string& header) {
     return whole;
 }
 
-std::string client(const std::string& header) {
-    const ProxyHeader read_header = read(header);
+std::string client_in(const std::string& header) {
+    const ProxyHeader read_header = header_of(header);
     CHECK(read_header.state() == State::complete);
     return std::string(read_header.client());
 }
 
 bool malformed(const std::string& header) {
-    const ProxyHeader read_header = read(header);
+    const ProxyHeader read_header = header_of(header);
     return read_header.state() == State::malformed && !read_header.error().empty() && read_header.client().empty();
 }
 
 }  // namespace
 
 SCENARIO("version 1 of the PROXY protocol tells the client in a line", "[proxy_protocol]") {
-    CHECK(client("PROXY TCP4 192.0.2.1 10.0.0.1 12345 443\r\n") == "192.0.2.1");
-    CHECK(client("PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n") == "255.255.255.255");
-    CHECK(client("PROXY TCP6 2001:DB8:0:0::1 ::1 0 1\r\n") == "2001:db8::1");
-    CHECK(client("PROXY TCP6 ::ffff:192.0.2.1 ::1 12345 443\r\n") == "192.0.2.1");
-    CHECK(client("PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 "
-                 "65535\r\n") == "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
-    CHECK(client("PROXY UNKNOWN\r\n").empty());
-    CHECK(client("PROXY UNKNOWN ffff::1 whatever it may say\r\n").empty());
-    CHECK(client("PROXY UNKNOWN " + std::string(ProxyHeader::max_text - 16, 'x') + "\r\n").empty());
+    CHECK(client_in("PROXY TCP4 192.0.2.1 10.0.0.1 12345 443\r\n") == "192.0.2.1");
+    CHECK(client_in("PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n") == "255.255.255.255");
+    CHECK(client_in("PROXY TCP6 2001:DB8:0:0::1 ::1 0 1\r\n") == "2001:db8::1");
+    CHECK(client_in("PROXY TCP6 ::ffff:192.0.2.1 ::1 12345 443\r\n") == "192.0.2.1");
+    CHECK(client_in("PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 "
+                    "65535\r\n") == "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+    CHECK(client_in("PROXY UNKNOWN\r\n").empty());
+    CHECK(client_in("PROXY UNKNOWN ffff::1 whatever it may say\r\n").empty());
+    CHECK(client_in("PROXY UNKNOWN " + std::string(ProxyHeader::max_text - 16, 'x') + "\r\n").empty());
 }
 
 SCENARIO("a line that is not exactly as version 1 has it is refused", "[proxy_protocol]") {
@@ -85,25 +85,26 @@ SCENARIO("a line without end is refused at its 107th byte", "[proxy_protocol]") 
 }
 
 SCENARIO("version 2 of the PROXY protocol tells the client in bytes", "[proxy_protocol]") {
-    CHECK(client(binary(0x21, 0x11, ipv4)) == "192.0.2.1");
-    CHECK(client(binary(0x21, 0x12, ipv4)) == "192.0.2.1");
-    CHECK(client(binary(0x21, 0x21, ipv6(std::string("\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1", 16)))) ==
+    CHECK(client_in(binary(0x21, 0x11, ipv4)) == "192.0.2.1");
+    CHECK(client_in(binary(0x21, 0x12, ipv4)) == "192.0.2.1");
+    CHECK(client_in(binary(0x21, 0x21, ipv6(std::string("\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1", 16)))) ==
           "2001:db8::1");
-    CHECK(client(binary(0x21, 0x21, ipv6(std::string("\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\0\2\1", 16)))) == "192.0.2.1");
-    CHECK(client(binary(0x21, 0x31, std::string(216, 'a'))) == "unix");
+    CHECK(client_in(binary(0x21, 0x21, ipv6(std::string("\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\0\2\1", 16)))) ==
+          "192.0.2.1");
+    CHECK(client_in(binary(0x21, 0x31, std::string(216, 'a'))) == "unix");
     SECTION("with additions, which are passed over") {
-        CHECK(client(binary(0x21, 0x11, ipv4 + std::string("\x04\0\3abc", 6))) == "192.0.2.1");
-        CHECK(client(binary(0x21, 0x11, ipv4 + std::string(ProxyHeader::max_binary - 28, '\n'))) == "192.0.2.1");
-        CHECK(client(binary(0x21, 0x31, std::string(300, 'a'))) == "unix");
+        CHECK(client_in(binary(0x21, 0x11, ipv4 + std::string("\x04\0\3abc", 6))) == "192.0.2.1");
+        CHECK(client_in(binary(0x21, 0x11, ipv4 + std::string(ProxyHeader::max_binary - 28, '\n'))) == "192.0.2.1");
+        CHECK(client_in(binary(0x21, 0x31, std::string(300, 'a'))) == "unix");
     }
     SECTION("or that the connection is the proxy's own, or of another kind") {
-        CHECK(client(binary(0x20, 0x00, "")).empty());
-        CHECK(client(binary(0x20, 0x11, ipv4)).empty());
-        CHECK(client(binary(0x20, '\xff', "whatever")).empty());
-        CHECK(client(binary(0x21, 0x00, "")).empty());
-        CHECK(client(binary(0x21, 0x00, "more")).empty());
-        CHECK(client(binary(0x21, 0x10, "")).empty());
-        CHECK(client(binary(0x21, 0x01, ipv4)).empty());
+        CHECK(client_in(binary(0x20, 0x00, "")).empty());
+        CHECK(client_in(binary(0x20, 0x11, ipv4)).empty());
+        CHECK(client_in(binary(0x20, '\xff', "whatever")).empty());
+        CHECK(client_in(binary(0x21, 0x00, "")).empty());
+        CHECK(client_in(binary(0x21, 0x00, "more")).empty());
+        CHECK(client_in(binary(0x21, 0x10, "")).empty());
+        CHECK(client_in(binary(0x21, 0x01, ipv4)).empty());
     }
 }
 

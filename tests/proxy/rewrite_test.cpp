@@ -7,7 +7,7 @@ using namespace rotagate::proxy;
 namespace {
 
 const Places old{"/old", "https", "example.org:8443", {"127.0.0.1:9000", "example.org:8443", ""}};
-const Places same{"", "https", "example.org", {"127.0.0.1:9000", "", ""}};
+const Places same_host{"", "https", "example.org", {"127.0.0.1:9000", "", ""}};
 
 std::string location(std::string_view text, const Places& places = old) {
     return rewritten_location(text, places).value_or("as it is");
@@ -28,7 +28,7 @@ SCENARIO("an app's own locations get the client's prefix and origin", "[rewrite]
     CHECK(location("http://127.0.0.1:9000/a") == "https://example.org:8443/old/a");
     CHECK(location("HTTP://EXAMPLE.org:8443") == "https://example.org:8443/old/");
     CHECK(location("//127.0.0.1:9000?a") == "https://example.org:8443/old/?a");
-    CHECK(location("http://127.0.0.1:9000/a", same) == "https://example.org/a");
+    CHECK(location("http://127.0.0.1:9000/a", same_host) == "https://example.org/a");
 }
 
 SCENARIO("other locations are left as they are", "[rewrite]") {
@@ -37,8 +37,8 @@ SCENARIO("other locations are left as they are", "[rewrite]") {
         CAPTURE(text);
         CHECK(location(text) == "as it is");
     }
-    CHECK(location("/a", same) == "as it is");
-    CHECK(location("http:///a", same) == "as it is");
+    CHECK(location("/a", same_host) == "as it is");
+    CHECK(location("http:///a", same_host) == "as it is");
 }
 
 SCENARIO("Refresh is a location with a delay", "[rewrite]") {

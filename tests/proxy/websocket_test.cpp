@@ -14,13 +14,14 @@ using websocket::Refusal;
 
 namespace {
 
-const std::string key = "dGhlIHNhbXBsZSBub25jZQ==", accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";  // RFC 6455 section 1.3
+const std::string key = "dGhlIHNhbXBsZSBub25jZQ==",
+                  good_accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";  // RFC 6455 section 1.3
 const std::string offer = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
 const std::string good = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + key + "\r\n";
 
 /// A request, with the text that its head views.
-struct Request {
-    explicit Request(const std::string& fields, const std::string& line = "GET / HTTP/1.1")
+struct Handshake {
+    explicit Handshake(const std::string& fields, const std::string& line = "GET / HTTP/1.1")
         : text(line + "\r\nHost: app.example\r\n" + fields + "\r\n") {
         REQUIRE_FALSE(http1::parse_request_head(text, head));
     }
@@ -29,15 +30,15 @@ struct Request {
 };
 
 bool is_offer(const std::string& fields, const std::string& line = "GET / HTTP/1.1") {
-    return Request(fields, line).head.websocket == WebSocket::upgrade;
+    return Handshake(fields, line).head.websocket == WebSocket::upgrade;
 }
 
-Refusal refusal(const std::string& fields, const config::WebSocket& rules = {}) {
-    const Request request(offer + fields);
+Refusal why_refused(const std::string& fields, const config::WebSocket& rules = {}) {
+    const Handshake request(offer + fields);
     return websocket::refusal(request.head, {"https", "App.example:443"}, rules);
 }
 Refusal refused_origin(const std::string& origin, const config::WebSocket& rules = {}) {
-    return refusal(good + "Origin: " + origin + "\r\n", rules);
+    return why_refused(good + "Origin: " + origin + "\r\n", rules);
 }
 
 bool agrees(const std::string& text) {
@@ -64,22 +65,22 @@ SCENARIO("an upgrade to WebSocket is told from every other offer", "[websocket]"
     CHECK_FALSE(is_offer(offer, "GET / HTTP/1.0"));
     CHECK_FALSE(is_offer(offer + "Content-Length: 5\r\n"));
     CHECK_FALSE(is_offer(offer + "Transfer-Encoding: chunked\r\n"));
-    CHECK(Request(offer + "Content-Length: 0\r\n").head.framing == Framing::none);
+    CHECK(Handshake(offer + "Content-Length: 0\r\n").head.framing == Framing::none);
 }
 
 SCENARIO("a handshake names the one version, and a key of 16 bytes", "[websocket]") {
-    CHECK(refusal(good) == Refusal::none);
+    CHECK(why_refused(good) == Refusal::none);
     const std::string version = "Sec-WebSocket-Version: 13\r\n";
     for (const std::string other : {"", "8", "13, 8", "013", "14"})
-        CHECK(refusal("Sec-WebSocket-Version: " + other + "\r\nSec-WebSocket-Key: " + key + "\r\n") ==
+        CHECK(why_refused("Sec-WebSocket-Version: " + other + "\r\nSec-WebSocket-Key: " + key + "\r\n") ==
               Refusal::bad_version);
-    CHECK(refusal("Sec-WebSocket-Key: " + key + "\r\n") == Refusal::bad_version);
-    CHECK(refusal(good + version) == Refusal::bad_version);
-    CHECK(refusal(version) == Refusal::bad_key);
+    CHECK(why_refused("Sec-WebSocket-Key: " + key + "\r\n") == Refusal::bad_version);
+    CHECK(why_refused(good + version) == Refusal::bad_version);
+    CHECK(why_refused(version) == Refusal::bad_key);
     for (const std::string other : {"", "x", "dGhlIHNhbXBsZSBub25jZQ=", "dGhlIHNhbXBsZSBub25jZQ",
                                     "dGhlIHNhbXBsZSBub25jZSE=", "dGhlIHNhbXBsZSBub25j-Q==", "dGhlIHNhbXBsZSBub25j=Q=="})
-        CHECK(refusal(version + "Sec-WebSocket-Key: " + other + "\r\n") == Refusal::bad_key);
-    CHECK(refusal(good + "Sec-WebSocket-Key: " + key + "\r\n") == Refusal::bad_key);
+        CHECK(why_refused(version + "Sec-WebSocket-Key: " + other + "\r\n") == Refusal::bad_key);
+    CHECK(why_refused(good + "Sec-WebSocket-Key: " + key + "\r\n") == Refusal::bad_key);
 }
 
 SCENARIO("pages of the same origin, and of those that the route lists, may open WebSockets", "[websocket]") {
@@ -99,9 +100,9 @@ SCENARIO("pages of the same origin, and of those that the route lists, may open 
 }
 
 SCENARIO("what an app agrees to is the upgrade that was asked for", "[websocket]") {
-    CHECK(websocket::accept_of(key) == accept);
+    CHECK(websocket::accept_of(key) == good_accept);
     const std::string line = "HTTP/1.1 101 Switching Protocols\r\n",
-                      accepted = "Sec-WebSocket-Accept: " + accept + "\r\n";
+                      accepted = "Sec-WebSocket-Accept: " + good_accept + "\r\n";
     const std::string upgrade = "Upgrade: WebSocket\r\n", connection = "Connection: upgrade\r\n";
     CHECK(agrees(line + upgrade + connection + accepted + "\r\n"));
     CHECK(agrees(line + upgrade + "Connection: keep-alive, Upgrade\r\n" + accepted + "\r\n"));
@@ -112,7 +113,7 @@ SCENARIO("what an app agrees to is the upgrade that was asked for", "[websocket]
     CHECK_FALSE(agrees(line + upgrade + connection + "\r\n"));
     CHECK_FALSE(agrees(line + "Upgrade: h2c\r\n" + connection + accepted + "\r\n"));
     CHECK_FALSE(agrees(line + upgrade + "Upgrade: h2c\r\n" + connection + accepted + "\r\n"));
-    CHECK_FALSE(agrees(line + upgrade + connection + "Sec-WebSocket-Accept: x" + accept + "\r\n\r\n"));
+    CHECK_FALSE(agrees(line + upgrade + connection + "Sec-WebSocket-Accept: x" + good_accept + "\r\n\r\n"));
     CHECK_FALSE(agrees(line + upgrade + connection + accepted + accepted + "\r\n"));
     CHECK_FALSE(agrees(line + upgrade + connection + accepted + "Content-Length: 5\r\n\r\n"));
     CHECK_FALSE(agrees(line + upgrade + connection + accepted + "Transfer-Encoding: chunked\r\n\r\n"));

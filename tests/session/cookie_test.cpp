@@ -21,7 +21,7 @@ SessionCookie cookie_of(const User& user) {
 }
 
 /// All that the text stands for, the key id apart.
-std::vector<std::uint8_t> bytes_of(const std::string& sealed) {
+std::vector<std::uint8_t> bytes_in(const std::string& sealed) {
     std::vector<std::uint8_t> bytes(CookieSealer::max_sealed);
     bytes.resize(from_base64url(std::string_view{sealed}.substr(9), bytes).value());
     return bytes;
@@ -63,7 +63,7 @@ SCENARIO("what was sealed opens, and no two cookies are alike", "[cookie]") {
 
 SCENARIO("a cookie shows nothing of the user", "[cookie]") {
     Gateway gateway;
-    const auto bytes = bytes_of(gateway.sealer.seal(cookie_of({"alice", "acme"}), audience));
+    const auto bytes = bytes_in(gateway.sealer.seal(cookie_of({"alice", "acme"}), audience));
     const std::string text{bytes.begin(), bytes.end()};
     CHECK(text.find("alice") == std::string::npos);
     CHECK(text.find("acme") == std::string::npos);
@@ -71,7 +71,7 @@ SCENARIO("a cookie shows nothing of the user", "[cookie]") {
 
 SCENARIO("no bit of a cookie can be changed", "[cookie]") {
     Gateway gateway;
-    const auto bytes = bytes_of(gateway.sealer.seal(cookie_of({"alice", "acme"}), audience));
+    const auto bytes = bytes_in(gateway.sealer.seal(cookie_of({"alice", "acme"}), audience));
     REQUIRE(gateway.sealer.open(text_of(gateway.key.id, bytes), audience).has_value());
     for (std::size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
         auto changed = bytes;
@@ -115,8 +115,8 @@ SCENARIO("the unused bits at the end must be zero", "[cookie]") {
 
 SCENARIO("halves of two cookies make no third", "[cookie]") {
     Gateway gateway;
-    const auto a = bytes_of(gateway.sealer.seal(cookie_of({"alice", ""}), audience));
-    const auto b = bytes_of(gateway.sealer.seal(cookie_of({"mallo", ""}), audience));
+    const auto a = bytes_in(gateway.sealer.seal(cookie_of({"alice", ""}), audience));
+    const auto b = bytes_in(gateway.sealer.seal(cookie_of({"mallo", ""}), audience));
     REQUIRE(a.size() == b.size());
     for (auto cut = std::ssize(a) - 1; cut > 0; --cut) {
         auto mixed = a;

@@ -26,7 +26,7 @@ std::string refusal(const fs::path& folder) {
 
 fs::perms mode_of(const fs::path& path) { return fs::status(path).permissions(); }
 
-std::string bytes_of(const fs::path& file) {
+std::string content_of(const fs::path& file) {
     std::ostringstream bytes;
     bytes << std::ifstream(file, std::ios::binary).rdbuf();
     return bytes.str();
@@ -92,17 +92,17 @@ SCENARIO("what another version or another program wrote is refused, and left alo
     const auto path = folder / "sessions";
     { const LmdbEnvironment environment{path}; }
     write_raw(path, "meta", "format", "2");
-    auto before = bytes_of(path / "data.mdb");
+    auto before = content_of(path / "data.mdb");
     CHECK_THAT(refusal(path), Contains("data.mdb has the format '2', this version of rotagate reads '1'; run the "
                                        "version that wrote it, or move data.mdb away to start without sessions"));
-    CHECK(bytes_of(path / "data.mdb") == before);
+    CHECK(content_of(path / "data.mdb") == before);
 
     const auto foreign = folder / "foreign";
     fs::create_directory(foreign);
     write_raw(foreign, "phonebook", "alice", "12345");
-    before = bytes_of(foreign / "data.mdb");
+    before = content_of(foreign / "data.mdb");
     CHECK_THAT(refusal(foreign), Contains("data.mdb is another program's; name an empty folder in session.store"));
-    CHECK(bytes_of(foreign / "data.mdb") == before);
+    CHECK(content_of(foreign / "data.mdb") == before);
 
     std::ofstream(foreign / "data.mdb", std::ios::trunc) << std::string(10'000, 'x');
     CHECK_THAT(refusal(foreign), Contains("data.mdb is damaged: MDB_INVALID: File is not an LMDB file; put back"));
@@ -119,7 +119,7 @@ SCENARIO("damage to the data is noticed", "[lmdb]") {
             ids.push_back(site.start("alice", {.data = R"({"cart":3})", .client = "192.0.2.7"}).id);
     }
     REQUIRE(refusal(path) == "none");
-    auto bytes = bytes_of(path / "data.mdb");
+    auto bytes = content_of(path / "data.mdb");
     const auto write = [&] { std::ofstream(path / "data.mdb", std::ios::binary | std::ios::trunc) << bytes; };
 
     GIVEN("a changed byte in a session") {

@@ -4,12 +4,6 @@
 namespace rotagate::session {
 namespace {
 
-config::Session settings_of(const StoreHarness& harness) {
-    config::Session settings;
-    settings.rotation.grace = 10 * harness.unit();
-    return settings;
-}
-
 /// A session whose first cookie is superseded for good.
 struct Superseded {
     Session session;
@@ -27,7 +21,8 @@ struct Superseded {
 
 void rotation_contract(StoreHarness& harness) {
     const Millis unit = harness.unit();
-    auto settings = settings_of(harness);
+    config::Session settings;
+    settings.rotation.grace = 10 * unit;
     const User alice{"alice", "acme"};
 
     SECTION("parallel, lost and repeated requests log nobody out") {
