@@ -5,17 +5,16 @@ One worker each, alone on CPU 0; the load and the app on CPU 1. README.md tells 
 """
 
 import argparse
-import datetime
 import os
 import pathlib
 import platform
 import re
-import resource
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import peers
+import report
 import section_bodies
 import section_busy
 import section_connections
@@ -25,9 +24,7 @@ import section_latency
 import section_requests
 import section_saturation
 from peers import Site
-from report import Section
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from report import ROOT, Section
 
 
 @dataclass
@@ -61,30 +58,8 @@ def machine(build: pathlib.Path) -> list[str]:
              first_line("haproxy", "-v").split(" - ")[0], first_line("redis-server", "--version").split(" sha")[0],
              first_line("wrk", "-v").split(" Copyright")[0], first_line("h2load", "--version"), first_line("openssl", "version")]
     if (build / "rotagate").exists():
-        commit = first_line("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD")
-        facts.append(f"{first_line(str(build / 'rotagate'), 'version')}, commit {commit}")
+        facts.append(first_line(str(build / "rotagate"), "version"))
     return facts
-
-
-MACHINE = "Machine and versions"
-
-
-def write_section(title: str, text: str) -> None:
-    """Puts the text under its heading in RESULTS.md, in place of what is there; the machine comes last."""
-    path = ROOT / "bench" / "RESULTS.md"
-    head, *rest = path.read_text().split("\n## ")
-    sections = dict(section.split("\n", 1) for section in rest)
-    last = sections.pop(MACHINE, "")
-    sections[title] = f"\n{text.strip()}\n"
-    sections.setdefault(MACHINE, last)
-    path.write_text("\n## ".join([head, *(f"{name}\n{body}" for name, body in sections.items())]))
-
-
-def write(chapter: Chapter, section: Section, command: str) -> None:
-    made = f"Made on {datetime.date.today()} by `{command}`."
-    write_section(chapter.title, f"{section.text}\n\n{made}")
-    for name, svg in section.charts.items():
-        (ROOT / "bench" / name).write_text(svg)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -100,27 +75,26 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def allow_many_files() -> None:
-    """5,000 connections take as many files, and twice as many in a proxy."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
 def main() -> None:
-    arguments = parse_arguments()
-    allow_many_files()
+    arguments, commit = parse_arguments(), report.commit()
     chosen = [peer for name, peer in peers.known(arguments.build).items()
               if not arguments.only or name in ("nginx", *arguments.only)]
     command = f"./dev bench --write --rounds {arguments.rounds} --seconds {arguments.seconds:g}"
+    if arguments.only:
+        command += f" --only {' '.join(arguments.only)}"
     with peers.running(arguments.build, chosen) as site:
         for name in arguments.sections:
             print(f"\n==== {name}", flush=True)
             section = CHAPTERS[name].measure(site, arguments.rounds, arguments.seconds)
             print(f"\n{section.text}")
             if arguments.write:
-                write(CHAPTERS[name], section, f"{command} --sections {name}")
+                made = report.made_by(f"{command} --sections {name}", commit)
+                report.write_section(CHAPTERS[name].title, section, made)
     if arguments.write:
-        write_section(MACHINE, "\n".join("- " + fact for fact in machine(arguments.build)))
+        if arguments.sections != list(CHAPTERS):
+            command += f" --sections {' '.join(arguments.sections)}"
+        facts = "\n".join("- " + fact for fact in machine(arguments.build))
+        report.write_section(report.MACHINE, Section(facts), report.made_by(command, commit))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,11 @@ import pathlib
 import random
 import subprocess
 
-import compare
 import peers
+import report
 import slices
 from peers import Peer
-from report import ratios, spread, table
+from report import ROOT, Section, ratios, spread, table
 
 CONNECTIONS, SIZE, WARM_UP = 64, 1024, 3_000
 
@@ -77,7 +77,7 @@ def grow(store: str, sizes: list[int], arguments) -> list[list[str]]:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev bench growth", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", type=pathlib.Path, default=compare.ROOT / "build" / "release")
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "release")
     parser.add_argument("--stores", nargs="+", choices=["memory", "lmdb", "redis"], default=["memory", "lmdb", "redis"])
     parser.add_argument("--few", type=int, default=1_000)
     parser.add_argument("--many", type=int, default=1_000_000)
@@ -88,18 +88,26 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def command_of(arguments) -> str:
+    return (f"./dev bench growth --write --stores {' '.join(arguments.stores)} --few {arguments.few} "
+            f"--many {arguments.many} --active {arguments.active} --rounds {arguments.rounds} "
+            f"--seconds {arguments.seconds:g}")
+
+
 def main() -> None:
-    arguments = parse_arguments()
+    arguments, commit = parse_arguments(), report.commit()
     rows = [row for store in arguments.stores for row in grow(store, [arguments.few, arguments.many], arguments)]
     text = table(["store", "sessions", "CPU µs/request, median (least–most)", "to few", "Redis, µs/request", "to few",
                   "bytes per session"], rows)
-    print("\n" + text)
-    if arguments.write:
-        compare.write_section("Growth with the number of sessions", f"""{text}
+    section = Section(f"""{text}
 
 Requests of {arguments.active} sessions drawn by lot, {arguments.rounds} rounds of {arguments.seconds:g} s for
 each; a ratio compares within one round. A session's bytes are what the gateway's resident memory, or Redis'
-used_memory, has grown by, indexes included. Made by `./dev bench growth --write`.""")
+used_memory, has grown by, indexes included.""")
+    print("\n" + section.text)
+    if arguments.write:
+        made = report.made_by(command_of(arguments), commit)
+        report.write_section("Growth with the number of sessions", section, made)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import os
 import pathlib
+import resource
 import signal
 import socket
 import ssl
@@ -100,18 +101,21 @@ class Peer:
     name: str
     template: str
     command: list  # with {config} for the path of the filled-in template
-    store: str = ""  # of the sessions, if it has any: memory, lmdb or redis
+    store: str = ""  # of the sessions, if it has any: memory, lmdb, redis (its own), or the URL of another's
     http2: bool = True
     port: int = field(default_factory=free_port)
     redis_port: int = field(default_factory=free_port)
     process: subprocess.Popen | None = None
     redis: subprocess.Popen | None = None
 
+    def redis_url(self) -> str:
+        return f"redis://127.0.0.1:{self.redis_port}/0"
+
     def start(self, folder: pathlib.Path, app_port: int) -> None:
         store = self.store
         if self.store == "redis":
             self.redis = start_redis(folder, self.redis_port)
-            store = f"redis://127.0.0.1:{self.redis_port}/0"
+            store = self.redis_url()
         elif self.store == "lmdb":
             store = f"lmdb:{folder}/sessions-{self.port}"
         config = folder / f"{self.name}-{self.template}"
@@ -204,10 +208,17 @@ class Site:
             yield fresh
 
 
+def allow_many_files() -> None:
+    """5,000 connections take as many files, and twice as many in a proxy."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 @contextlib.contextmanager
 def running(build: pathlib.Path, chosen: list[Peer]) -> Iterator[Site]:
     if not {PROXY_CPU, LOAD_CPU} <= os.sched_getaffinity(0):
         raise SystemExit("this needs CPUs 0 and 1 for itself")
+    allow_many_files()
     with tempfile.TemporaryDirectory(prefix="rotagate-bench-") as name:
         folder = pathlib.Path(name)
         folder.chmod(0o755)  # nginx, started by root, has its workers run as another user

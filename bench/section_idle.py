@@ -3,6 +3,7 @@
 import pathlib
 import subprocess
 import sys
+import time
 
 import peers
 from peers import Peer, Site
@@ -10,6 +11,21 @@ from report import Section, ratios, spread, table
 
 CLIENT = pathlib.Path(__file__).parent / "tls_client.py"
 CONNECTIONS, REPETITIONS = 5_000, 3
+QUIET, PATIENCE = 2, 60  # seconds: for how long memory has to stand still, and by when
+
+
+def settled_bytes(peer: Peer) -> int:
+    """The proxy's resident memory once it stands still: the last answer is out before all that it took is freed."""
+    began = since = time.monotonic()
+    last = peers.resident_bytes(peer.process)
+    while time.monotonic() < since + QUIET:
+        if time.monotonic() > began + PATIENCE:
+            raise SystemExit(f"{peer.name} ({peer.state()}) has memory that does not stand still: {last} bytes")
+        time.sleep(0.1)
+        now = peers.resident_bytes(peer.process)
+        if now != last:
+            last, since = now, time.monotonic()
+    return last
 
 
 def bytes_each(peer: Peer) -> float:
@@ -24,9 +40,9 @@ def bytes_each(peer: Peer) -> float:
 
     cookie = peer.cookie()
     with hold(100) as few:  # what the first connections bring along does not count
-        before = peers.resident_bytes(peer.process)
+        before = settled_bytes(peer)
         with hold(CONNECTIONS) as many:
-            after = peers.resident_bytes(peer.process)
+            after = settled_bytes(peer)
             many.communicate()
         few.communicate()
     return (after - before) / CONNECTIONS
@@ -43,4 +59,5 @@ def measure(site: Site, rounds: int, seconds: float) -> Section:
     return Section(f"""{table(["", "KiB per connection, median (least–most)", "to nginx"], rows)}
 
 What the resident memory of a fresh proxy grows by, over {CONNECTIONS} connections that have made one request each and are
-kept alive; what the kernel holds for the sockets is not in it. {len(memory["nginx"])} repetitions.""")
+kept alive, read once it has not changed for {QUIET} s; what the kernel holds for the sockets is not in it.
+{len(memory["nginx"])} repetitions.""")

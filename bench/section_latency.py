@@ -1,12 +1,9 @@
 """Latency at a rate that leaves every proxy time: what users feel."""
 
-import json
-import pathlib
 import random
-import subprocess
 
 import bars
-import peers
+import load_generator
 from peers import Peer, Site
 from report import Section, middle_half, ratios, spread, table
 
@@ -16,14 +13,11 @@ TURNS = 3  # in place of each round: many short turns bear a disturbance better 
 
 def ask(site: Site, peer: Peer, seconds: float) -> dict:
     """The figures of rotagate-bench: requests are due at the rate, and latency counts from then."""
-    figures = site.folder / f"{peer.name}.json"
     login = ["--login", "/login"] if peer.store else []
-    command = [site.build / "rotagate-bench", "load", "--target", f"https://127.0.0.1:{peer.port}/bytes?n={SIZE}",
-               "--insecure", "--threads", 1, "--users", USERS, "--rate", RATE, "--warm-up", "500ms",
-               "--duration", f"{round(seconds * 1000)}ms", "--json", figures, *login]
-    subprocess.run(["taskset", "-c", str(peers.LOAD_CPU), *map(str, command)], check=True, capture_output=True)
-    result = json.loads(pathlib.Path(figures).read_text())
-    if failed := {kind: count for kind, count in result["failed"].items() if count}:
+    result = load_generator.run(site, "load", "--target", f"https://127.0.0.1:{peer.port}/bytes?n={SIZE}",
+                                "--users", USERS, "--rate", RATE, "--warm-up", "500ms",
+                                "--duration", f"{round(seconds * 1000)}ms", *login)
+    if failed := load_generator.failures(result):
         raise SystemExit(f"{peer.name} has not served every request: {failed}")
     return result
 
