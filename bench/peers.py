@@ -103,6 +103,7 @@ class Peer:
     command: list  # with {config} for the path of the filled-in template
     store: str = ""  # of the sessions, if it has any: memory, lmdb, redis (its own), or the URL of another's
     http2: bool = True
+    grace: str = "10s"  # rotation.grace
     port: int = field(default_factory=free_port)
     redis_port: int = field(default_factory=free_port)
     process: subprocess.Popen | None = None
@@ -121,7 +122,7 @@ class Peer:
         config = folder / f"{self.name}-{self.template}"
         template = string.Template((TEMPLATES / self.template).read_text())
         config.write_text(template.substitute(folder=folder, name=self.name, port=self.port, app_port=app_port,
-                                              cipher=CIPHER, admin_port=free_port(), store=store,
+                                              cipher=CIPHER, admin_port=free_port(), store=store, grace=self.grace,
                                               redis_port=self.redis_port, templates=TEMPLATES))
         log = folder / f"{self.name}.log"
         command = [str(part).replace("{config}", str(config)) for part in self.command]

@@ -3,7 +3,7 @@
 memory, by two gateways on one Redis, and by nginx with a session handler in Lua and Redis.
 
 One system after the other, each fresh, under the same load of `rotagate-bench people`. The proxies run on CPU 0; the
-load, the apps and Redis on CPU 1. It takes as long as people do: with the defaults about a quarter of an hour each.
+load, the apps and Redis on CPU 1. It takes as long as people do, whose minutes are told in graces: --grace.
 """
 
 import argparse
@@ -17,14 +17,12 @@ import report
 from peers import Peer
 from report import ROOT, Section, table
 
-GRACE = 10  # seconds: the default of rotation.grace, which the configuration in templates keeps
-
-
-def systems(build: pathlib.Path) -> dict[str, list[Peer]]:
+def systems(build: pathlib.Path, grace: str = "") -> dict[str, list[Peer]]:
     """Each with its gateways: several are one site's, and share its keys and its store."""
     known = peers.known(build)
     first = peers.rotagate("rotagate-redis-1", build, "redis")
     second = peers.rotagate("rotagate-redis-2", build, first.redis_url())
+    known["rotagate"].grace = first.grace = second.grace = grace
     return {"rotagate": [known["rotagate"]], "rotagate-redis": [first, second], "nginx-lua": [known["nginx-lua"]]}
 
 
@@ -34,7 +32,7 @@ def watch(name: str, gateways: list[Peer], arguments) -> dict:
         targets = [part for peer in gateways for part in ("--target", f"https://127.0.0.1:{peer.port}")]
         figures = load_generator.run(site, "people", *targets, "--people", arguments.people,
                                      "--page-views", arguments.views, "--thieves", arguments.thieves,
-                                     "--seed", arguments.seed, "--grace", f"{GRACE}s", shown=True)
+                                     "--seed", arguments.seed, "--grace", arguments.grace, shown=True)
         states = [peer.state() for peer in gateways]
     if not figures["complete"] or states != ["runs"] * len(gateways):
         raise SystemExit(f"{name} ({', '.join(states)}) has not been watched to the end")
@@ -75,7 +73,7 @@ def chapter(figures: dict[str, dict], arguments) -> Section:
     return Section(f"""{table(head, [row(name, mine) for name, mine in figures.items()])}
 
 {arguments.people} people with one to three tabs, {thieves} of whom are stolen from, by `rotagate-bench people` over
-HTTP/1.1 and TLS; one system after the other, and the same seed decides the same for all. The grace is {GRACE} s, and
+HTTP/1.1 and TLS; one system after the other, and the same seed decides the same for all. The grace is {arguments.grace}, and
 requests and answers take up to half of it. rotagate-redis is two gateways on one Redis; new connections go to them in
 turn. With nginx-lua ([lua_session.lua](templates/lua_session.lua)) an old session id stays good, so that it neither
 logs people out nor notices a thief. Requests that failed for other reasons: {failed(figures)}.
@@ -95,6 +93,7 @@ def parse_arguments() -> argparse.Namespace:
                         help=f"leave the others out: {', '.join(names)}")
     parser.add_argument("--people", type=int, default=400)
     parser.add_argument("--views", type=int, default=16_600, help="page views of all people together")
+    parser.add_argument("--grace", default="1s", help="rotation.grace, of which all that people take is a multiple")
     parser.add_argument("--thieves", type=float, default=0.1, help="share of the people who are stolen from")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", action="store_true", help="put the table into bench/RESULTS.md")
@@ -103,7 +102,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     arguments, commit = parse_arguments(), report.commit()
-    figures, chosen = {}, systems(arguments.build)
+    figures, chosen = {}, systems(arguments.build, arguments.grace)
     for name in arguments.systems:
         print(f"\n==== {name}: {arguments.people} people, {arguments.views} page views", file=sys.stderr, flush=True)
         figures[name] = watch(name, chosen[name], arguments)
@@ -111,7 +110,8 @@ def main() -> None:
     print("\n" + section.text)
     if arguments.write:
         command = (f"./dev bench people --write --systems {' '.join(arguments.systems)} --people {arguments.people} "
-                   f"--views {arguments.views} --thieves {arguments.thieves:g} --seed {arguments.seed}")
+                   f"--views {arguments.views} --grace {arguments.grace} --thieves {arguments.thieves:g} "
+                   f"--seed {arguments.seed}")
         report.write_section("False logouts and thieves", section, report.made_by(command, commit))
 
 
