@@ -53,7 +53,10 @@ void RedisStore::start(NewSession request, Completion<Started> done) {
     impl_->ask(call, 0,
                [impl = impl_.get(), call = std::weak_ptr(call), session = std::move(session),
                 request = std::move(request), done = std::move(done)](Result<Reply> reply) mutable {
-                   if (!reply) return done(reply.error());
+                   if (!reply) {
+                       impl->end_unconfirmed(session.id, impl->confirms());  // it may have begun, or yet begin
+                       return done(reply.error());
+                   }
                    impl->started(std::move(session), std::move(request), call.lock(), *reply, std::move(done));
                });
 }
@@ -71,7 +74,7 @@ void RedisStore::Impl::started(Session session, NewSession request, const CallPt
     confirm(*call, [this, result = std::move(result), old = request.replaces, elsewhere,
                     done = std::move(done)](Result<> confirmed) mutable {
         if (!confirmed) {
-            end(result.session.id, false, [](Result<bool>) {});  // nobody will have its cookie
+            end_unconfirmed(result.session.id, false);  // nobody will have its cookie
             return done(confirmed.error());
         }
         if (elsewhere) return end_replaced_elsewhere(std::move(result), *old, std::move(done));
@@ -83,7 +86,7 @@ void RedisStore::Impl::started(Session session, NewSession request, const CallPt
 void RedisStore::Impl::end_replaced_elsewhere(Started started, const SessionId& old, Completion<Started> done) {
     end(old, true, [this, started = std::move(started), done = std::move(done)](Result<bool> ended) mutable {
         if (!ended) {
-            end(started.session.id, false, [](Result<bool>) {});
+            end_unconfirmed(started.session.id, false);
             return done(ended.error());
         }
         started.replaced = *ended;
@@ -110,6 +113,17 @@ void RedisStore::Impl::end(const SessionId& id, bool mark_replaced, Completion<b
         confirm(*call.lock(), [there, done](Result<> confirmed) {
             done(confirmed ? Result<bool>{there} : failed_bool(confirmed.error()));
         });
+    });
+}
+
+/// Ends what nobody waits for: a login that was refused, or the rest of a replayed session.
+/// @param behind_confirming  over the connection whose writes are confirmed, behind what was sent there: where that has
+/// not been answered. Otherwise it goes over the other, which no WAIT holds up.
+void RedisStore::Impl::end_unconfirmed(const SessionId& id, bool behind_confirming) {
+    const auto call = end_call(id, false);
+    call->confirming = behind_confirming;
+    ask(call, 0, [this, id](Result<Reply> reply) {
+        if (reply) shared.ended.add(id.text, steady_clock::now());
     });
 }
 

@@ -127,7 +127,7 @@ void RedisStore::Impl::presented(const PresentCall& call, Reply reply, const Com
     const auto verdict = reply[0].integer();
     if (verdict == gone) return tell_whether_replaced(id, call.deadline, done);
     if (verdict == replayed) {
-        end(id, false, [](Result<bool>) {});  // out of the index, and known everywhere
+        end_unconfirmed(id, false);  // out of the index, and known everywhere
         return done(SessionErrc::replayed);
     }
     std::string_view state = reply[2].text();

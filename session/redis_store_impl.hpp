@@ -67,6 +67,7 @@ struct RedisStore::Impl {
     void end_replaced_elsewhere(Started started, const SessionId& old, Completion<Started> done);
     FunctionCallPtr end_call(const SessionId& id, bool mark_replaced);
     void end(const SessionId& id, bool mark_replaced, Completion<bool> done);
+    void end_unconfirmed(const SessionId& id, bool behind_confirming);
     /// Waits until replicas have what was written by a call.
     void confirm(const redis::Call& call, Completion<> done);
     void there(const FunctionCallPtr& call, Completion<> done);

@@ -51,6 +51,7 @@ void RedisStore::Impl::visit(const std::shared_ptr<Walk>& walk, IdRange range) {
                                      : call_for(range.slot, *walk->script, {keys.index, keys.due, keys.users},
                                                 {range.from, range.to, walk->limit, outside});
     call->confirming = walk->confirming;
+    call->whole_slot = true;
     ask(call, 0, [this, walk, range = std::move(range), call = std::weak_ptr(call)](Result<Reply> reply) {
         visited(walk, range, call.lock(), reply);
     });
@@ -64,6 +65,7 @@ void RedisStore::Impl::visited(const std::shared_ptr<Walk>& walk, IdRange range,
     } else {
         expired((*reply)[1]);
         if (walk->confirming) walk->wrote.try_emplace(call->answered_over, call);
+        if (walk->limit.empty() && (*reply)[3].integer() == 1) return visit(walk, std::move(range));  // more is due
         const bool more = walk->take(range, *reply);
         const std::string_view last = walk->limit.empty() ? std::string_view() : (*reply)[2].text();
         if (!last.empty() && more) {
@@ -129,7 +131,9 @@ void RedisStore::count_users(const std::optional<std::string>& org, Completion<s
 }
 
 void RedisStore::sweep() {
-    if (impl_->listening && (!impl_->endings || !impl_->endings->alive(steady_clock::now()))) listen();
+    auto& endings = impl_->endings;
+    const bool heard = endings && endings->alive(steady_clock::now()) && impl_->client.uses(endings->server());
+    if (impl_->listening && !heard) listen();
     if (std::exchange(impl_->sweeping, true)) return;
     std::vector<IdRange> slots(swept_at_once);
     for (IdRange& range : slots) range.slot = impl_->swept++ % redis::slot_count;

@@ -26,6 +26,9 @@ struct Call : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost
     const Script* script = nullptr;  ///< that it runs; to be loaded where the server has forgotten it
     /// Goes over the connection for writes that replicas have to confirm: a WAIT there speaks of those before it.
     bool confirming = false;
+    /// Its script looks at sessions that are not among its keys. While a slot moves, the server that gets it has only
+    /// some of them, and would take the others for ended: it has to wait until the slot has moved.
+    bool whole_slot = false;
     std::uint64_t only_over = 0;  ///< only this connection will do, by its number; 0: any
     SteadyTime deadline;          ///< not set: session.store_timeout from now; one call of several has what is left
 

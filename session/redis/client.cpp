@@ -34,6 +34,12 @@ Client::~Client() {
     }
 }
 
+const config::Address* Client::any_server() const {
+    for (const auto& [address, server] : servers_)
+        if (server.plain.connection && server.plain.connection->ready()) return &address;
+    return topology_.any();
+}
+
 void Client::call(const CallPtr& call) {
     if (call->deadline == SteadyTime{}) call->deadline = std::chrono::steady_clock::now() + deployment_.timeout;
     auto place = by_deadline_.end();
@@ -86,6 +92,9 @@ void Client::on_error(Connection& connection, const CallPtr& call, std::string_v
             return redirect(call, connection, diagnosis);
         case Trouble::later:
             return again(call, in_a_moment);
+        case Trouble::isolated:
+            topology_.doubt();
+            return again(call, in_a_moment);
         case Trouble::demoted:
             topology_.doubt();
             again(call, in_a_moment);
@@ -104,6 +113,7 @@ void Client::redirect(const CallPtr& call, const Connection& from, Diagnosis dia
         topology_.moved(diagnosis.slot, diagnosis.node);
         return route(call);
     }
+    if (call->whole_slot) return again(call, in_a_moment);
     Connection* importing = usable(diagnosis.node, call->confirming);
     if (!importing) return again(call, in_a_moment);
     importing->send_unanswered(command({"ASKING"}));

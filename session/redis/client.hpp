@@ -39,8 +39,10 @@ public:
     Client& operator=(const Client&) = delete;
 
     void call(const CallPtr& call);
-    /// Where subscriptions go; null: not known.
-    const config::Address* any_server() const { return topology_.any(); }
+    /// Where subscriptions go: a server that we are connected to, if there is one; null: not known.
+    const config::Address* any_server() const;
+    /// Whether the server is one of those that have the sessions now.
+    bool uses(const config::Address& server) const { return servers_.contains(server); }
     /// The commands that let us in.
     std::vector<Greeting> credentials(Greeting::Answer wanted) const;
 

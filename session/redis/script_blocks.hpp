@@ -128,17 +128,20 @@ local function tell(ids)
 end
 )";
 
-// Takes out of the index what has expired; an entry that comes up and was renewed meanwhile is filed again. Returns
-// what it took out: "i" or "a" for idle or absolute, and the id.
+// Takes out of the index what has expired; an entry that comes up and was renewed meanwhile is filed again: by a ZREM
+// ahead of the ZADD, which a server whose memory is full refuses unless the script has written before. Returns what it
+// took out, "i" or "a" for idle or absolute, and the id; and whether more may be due.
 inline constexpr std::string_view prune_function = R"(
 local function prune(i, d, n)
     local gone = {}
-    for _, id in ipairs(redis.call('ZRANGEBYSCORE', d, '-inf', now, 'LIMIT', 0, 100)) do
+    local ids = redis.call('ZRANGEBYSCORE', d, '-inf', now, 'LIMIT', 0, 100)
+    for _, id in ipairs(ids) do
         local due = redis.call('ZSCORE', d, id)
         local stored = redis.call('HGET', 's:' .. id, 'state')
         if stored then <read_stored> end
         if stored and expires > now - created then
             local capped = ABSOLUTE > 0 and expires >= ABSOLUTE
+            redis.call('ZREM', d, id)
             redis.call('ZADD', d, created + expires + (capped and 0.5 or 0), id)
         else
             if stored then redis.call('DEL', 's:' .. id) end
@@ -146,7 +149,7 @@ local function prune(i, d, n)
             gone[#gone + 1] = (due % 1 > 0 and 'a' or 'i') .. id
         end
     end
-    return gone
+    return gone, #ids == 100
 end
 )";
 
@@ -224,10 +227,11 @@ tell({ARGV[1]})
 return {now, there}
 )";
 
-// KEYS: i, d, n. Returns {now, {what has expired...}, {organization, users, ...}}.
+// KEYS: i, d, n. Returns {now, {what has expired...}, {organization, users, ...}, 1 where the counts are not exact yet,
+// since more may be due: it has to be called again}.
 inline constexpr std::string_view prune_body = R"(
-local gone = prune(KEYS[1], KEYS[2], KEYS[3])
-return {now, gone, redis.call('HGETALL', KEYS[3])}
+local gone, more = prune(KEYS[1], KEYS[2], KEYS[3])
+return {now, gone, more and {} or redis.call('HGETALL', KEYS[3]), more and 1 or 0}
 )";
 
 // KEYS: i, d, n. ARGV: the range of ids, from and to; how many at most; 1 to pass over those with an organization.

@@ -12,7 +12,7 @@ constexpr std::array<std::pair<std::string_view, Trouble>, 14> words{{
     {"MOVED", Trouble::moved},
     {"ASK", Trouble::ask},
     {"TRYAGAIN", Trouble::later},
-    {"CLUSTERDOWN", Trouble::later},
+    {"CLUSTERDOWN", Trouble::isolated},
     {"LOADING", Trouble::later},
     {"BUSY", Trouble::later},
     {"MASTERDOWN", Trouble::later},

@@ -12,6 +12,7 @@ enum class Trouble {
     moved,      ///< another node of the cluster has the slot: ask there, and from now on
     ask,        ///< another node has it for this one command: the slot is moving
     later,      ///< it will do so in a moment: loading, busy, electing
+    isolated,   ///< it has lost its cluster, or its place in it: others may know more
     demoted,    ///< it is a replica now: find the new master
     denied,     ///< the credentials are not accepted: an operator has to act
     failed,     ///< anything else

@@ -8,7 +8,7 @@ SCENARIO("errors of Redis say what to do", "[redis]") {
     const std::pair<const char*, Trouble> cases[] = {
         {"NOSCRIPT No matching script. Please use EVAL.", Trouble::no_script},
         {"TRYAGAIN Multiple keys request during rehashing of slot", Trouble::later},
-        {"CLUSTERDOWN The cluster is down", Trouble::later},
+        {"CLUSTERDOWN The cluster is down", Trouble::isolated},
         {"LOADING Redis is loading the dataset in memory", Trouble::later},
         {"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.", Trouble::later},
         {"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", Trouble::later},
