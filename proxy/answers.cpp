@@ -71,7 +71,8 @@ void add_fields(const Answer& answer, std::string_view type, Fields& fields) {
 
 std::string https_location(const Exchange& x) {
     const std::string_view authority = x.request.authority;
-    const bool has_port = authority.size() > x.request.host.size() && authority[x.request.host.size()] == ':';
+    const auto colon = authority.rfind(':');  // the host itself may have come with a dot behind it
+    const bool has_port = colon != std::string_view::npos && authority.find(']', colon) == std::string_view::npos;
     std::string location = "https://" + x.request.host;
     for (const config::Listener& listener : x.site->config.listen) {
         if (!has_port || !listener.tls) continue;

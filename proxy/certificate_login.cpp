@@ -67,23 +67,46 @@ Answer unavailable(EventLoop& loop, const Exchange& x) {
     return {.status = 503, .reason = "store_unavailable"};
 }
 
-/// Goes on with the session that the connection has started, or starts one.
-Task<std::optional<Answer>> log_in(EventLoop& loop, Exchange& x, ClientCertificate& certificate) {
-    if (certificate.session) {
-        const session::SessionId before = *certificate.session;
-        const error_code gone = co_await go_on(loop, x, before);
-        if (gone == session::SessionErrc::unavailable) co_return unavailable(loop, x);
-        if (!gone) co_return std::nullopt;
-    }
+/// Starts a session. Requests that come on the connection meanwhile wait for it: each with one of its own would
+/// displace the user's others. Errors: unavailable.
+Task<error_code> start_for_all(EventLoop& loop, Exchange& x, ClientCertificate& certificate) {
     session::NewSession request{.user = {.id = certificate.user, .org = {}},
                                 .permanent = false,
                                 .data = {},
                                 .client = x.client_address,
                                 .replaces = x.ended};
     constexpr std::string_view how = "by the client certificate";
+    certificate.starting = true;
     const error_code failed = co_await start_session(loop, x, std::move(request), how);
-    if (failed) co_return unavailable(loop, x);
-    certificate.session = x.session->id;
+    if (!failed) certificate.session = x.session->id;
+    certificate.starting = false;
+    decltype(certificate.waiters) waiting;  // where it failed, one of them tries, and the others wait anew
+    waiting.swap(certificate.waiters);
+    while (!waiting.empty()) {
+        ClientCertificate::Waiter& waiter = waiting.front();
+        waiter.unlink();
+        waiter.over.notify();
+    }
+    co_return failed;
+}
+
+/// Goes on with the session that the connection has started, or starts one.
+Task<std::optional<Answer>> log_in(EventLoop& loop, Exchange& x, ClientCertificate& certificate) {
+    bool ended = false;  // the session that the connection has started
+    while (!ended) {
+        while (certificate.starting) {
+            ClientCertificate::Waiter waiter;
+            certificate.waiters.push_back(waiter);
+            co_await waiter.over.wait();
+        }
+        const auto before = certificate.session;
+        if (!before) break;
+        const error_code gone = co_await go_on(loop, x, *before);
+        if (gone == session::SessionErrc::unavailable) co_return unavailable(loop, x);
+        if (!gone) co_return std::nullopt;
+        ended = !certificate.starting && certificate.session->text == before->text;  // else another request knows more
+    }
+    if (co_await start_for_all(loop, x, certificate)) co_return unavailable(loop, x);
     admit_session(loop, x, std::move(*x.session));
     co_return std::nullopt;
 }

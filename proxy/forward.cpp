@@ -82,6 +82,7 @@ Task<> upload(EventLoop& loop, Exchange& x, Stream& app, Deadline& waiting, Uplo
 Task<error_code> read_answer(Exchange& x, Stream& app) {
     ResponseHead& head = x.answer_head;
     std::size_t length = 0;
+    bool trusted = true;
     for (std::size_t informational = 0; informational <= max_informational; ++informational) {
         std::size_t scanned = 0;
         while (true) {
@@ -100,7 +101,9 @@ Task<error_code> read_answer(Exchange& x, Stream& app) {
         }
         if (http1::parse_response_head(app.input().substr(0, length), x.request.method == "HEAD", head))
             co_return make_error_code(errc::bad_message);
-        app.consume(length);  // its fields stay where they are until more is read
+        app.consume(length);         // its fields stay where they are until more is read
+        trusted &= head.keep_alive;  // of an interim one, too: it may have announced what follows it
+        head.keep_alive = trusted;
         if (head.status >= 200) co_return error_code();
         if (head.status == 101) {
             const bool asked = x.request.websocket != WebSocket::none;

@@ -3,6 +3,7 @@
 
 #include "proxy/forwarding.hpp"
 #include "proxy/http2_app_connection.hpp"
+#include "proxy/http2_limits.hpp"
 #include "proxy/http2_memory.hpp"
 
 namespace rotagate::proxy::http2 {
@@ -129,6 +130,7 @@ void AppConnection::open_session() {
     const auto options = made<nghttp2_option_new, nghttp2_option_del, nghttp2_option>();
     nghttp2_option_set_no_auto_window_update(options.get(), 1);  // the client's pace is the app's
     nghttp2_option_set_no_closed_streams(options.get(), 1);
+    nghttp2_option_set_max_send_header_block_length(options.get(), most_head_sent);
     nghttp2_session* session = nullptr;
     if (nghttp2_session_client_new3(&session, callbacks.get(), this, options.get(), pooled_memory()) != 0)
         throw std::bad_alloc();

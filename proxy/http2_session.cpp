@@ -4,8 +4,11 @@
 #include <iterator>
 #include <new>
 
+#include <spdlog/spdlog.h>
+
 #include "proxy/grammar.hpp"
 #include "proxy/http2_connection.hpp"
+#include "proxy/http2_limits.hpp"
 #include "proxy/http2_memory.hpp"
 
 namespace rotagate::proxy::http2 {
@@ -141,6 +144,15 @@ struct Connection::Callbacks {
         return 0;
     }
 
+    /// What cannot be sent would leave the client waiting.
+    static int on_not_sent(nghttp2_session* session, const nghttp2_frame* frame, int error, void*) {
+        const std::int32_t id = frame->hd.stream_id;
+        if (frame->hd.type != NGHTTP2_HEADERS || !nghttp2_session_find_stream(session, id)) return 0;
+        spdlog::warn("http2.head_not_sent error=\"{}\"", nghttp2_strerror(error));
+        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_INTERNAL_ERROR);
+        return 0;
+    }
+
     static int on_close(nghttp2_session*, std::int32_t id, std::uint32_t, void* user) {
         Stream* stream = self(user).find(id);
         if (!stream) return 0;
@@ -174,10 +186,12 @@ void Connection::open_session() {
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks.get(), &Callbacks::on_data);
     nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks.get(), &Callbacks::on_begin_frame);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks.get(), &Callbacks::on_sent);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks.get(), &Callbacks::on_not_sent);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks.get(), &Callbacks::on_close);
     const auto options = made<nghttp2_option_new, nghttp2_option_del, nghttp2_option>();
     nghttp2_option_set_no_auto_window_update(options.get(), 1);  // the app's pace is the client's
     nghttp2_option_set_no_closed_streams(options.get(), 1);
+    nghttp2_option_set_max_send_header_block_length(options.get(), most_head_sent);
     nghttp2_session* session = nullptr;
     if (nghttp2_session_server_new3(&session, callbacks.get(), this, options.get(), pooled_memory()) != 0)
         throw std::bad_alloc();

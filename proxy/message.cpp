@@ -78,11 +78,13 @@ constexpr Name names[] = {
     {"remote-user", Known::never_forwarded, alike},
     {"x-remote-user", Known::never_forwarded, alike},
     {"client-ip", Known::never_forwarded, alike},
-    // What caches obey rather than Cache-Control (RFC 9213, W3C Edge Architecture, Akamai, nginx).
+    // What caches obey rather than Cache-Control (RFC 9213, W3C Edge Architecture, Akamai, nginx,
+    // LiteSpeed).
     {"cdn-cache-control", Known::shared_cache},
     {"surrogate-control", Known::shared_cache},
     {"edge-control", Known::shared_cache},
     {"x-accel-expires", Known::shared_cache},
+    {"x-litespeed-cache-control", Known::shared_cache},
 };
 
 constexpr std::size_t longest_name = 40;

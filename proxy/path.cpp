@@ -164,4 +164,18 @@ std::optional<Target> canonical_target(std::string_view target, std::string& sto
     return result;
 }
 
+std::optional<std::string> without_parameters(std::string_view path) {
+    std::size_t length = 0;
+    if (find_either(path, ';', length) == std::string_view::npos) return std::nullopt;
+    std::string stems;
+    for (std::size_t at = 0; at < path.size();) {
+        const auto end = std::min(path.find('/', at + 1), path.size());
+        const auto segment = path.substr(at, end - at);  // with the slash ahead of it
+        stems += segment.substr(0, find_either(segment, ';', length));
+        at = end;
+    }
+    resolve(stems);  // "/;a/b" has become "//b"; dots ahead of a ";" were refused before
+    return stems;
+}
+
 }  // namespace rotagate::proxy

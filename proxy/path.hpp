@@ -21,4 +21,9 @@ struct Target {
 ///         ";", a second layer of encoding that hides any of these): answer 400
 std::optional<Target> canonical_target(std::string_view target, std::string& storage);
 
+/// The path as an app sees it that cuts the parameters of each segment off (";a=b"), as servlet containers do.
+/// @param path  canonical
+/// @return none where it has no parameters
+std::optional<std::string> without_parameters(std::string_view path);
+
 }  // namespace rotagate::proxy

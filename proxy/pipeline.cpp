@@ -51,6 +51,16 @@ std::optional<Answer> unacceptable(const Exchange& x) {
     return std::nullopt;
 }
 
+/// Whether an app that does not count path parameters (";a=b") to the path would serve what belongs to another route.
+bool parameters_change_route(const Exchange& x) {
+    const auto path = without_parameters(x.target.path);
+    if (!path) return false;
+    const std::vector<config::Route>& routes = x.site->config.routes;
+    const config::Route* found = x.preflight ? preflight_route(routes, x.request, x.request.host, *path)
+                                             : find_route(routes, x.request.host, *path, x.request.method);
+    return found != x.route;
+}
+
 }  // namespace
 
 Task<> handle(EventLoop& loop, Exchange& x) {
@@ -118,6 +128,8 @@ std::optional<Answer> route(Exchange& x) {
     x.route = preflight_route(settings.routes, x.request, x.request.host, x.target.path);
     x.preflight = x.route != nullptr;
     if (!x.route) x.route = find_route(settings.routes, x.request.host, x.target.path, x.request.method);
+    if (x.target.path.find_first_of(";%") != std::string_view::npos && parameters_change_route(x))
+        return Answer{.status = 400, .reason = "ambiguous_path", .location = {}, .close = true};
     if (!x.route) return Answer{.status = 404, .reason = "no_route"};
     x.pool = x.site->pools[static_cast<std::size_t>(x.route - settings.routes.data())];
     return std::nullopt;

@@ -92,8 +92,10 @@ std::string header_encoded(std::string_view text) {
     constexpr std::string_view digits = "0123456789ABCDEF";
     std::string encoded;
     encoded.reserve(text.size());
-    for (const char c : text) {
-        if (c >= 0x20 && c <= 0x7e && c != '%') {
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        const char c = text[at];
+        const bool at_an_end = at == 0 || at + 1 == text.size();  // where parsers trim blanks off
+        if (c >= (at_an_end ? 0x21 : 0x20) && c <= 0x7e && c != '%') {
             encoded += c;
         } else {
             const auto byte = static_cast<unsigned char>(c);

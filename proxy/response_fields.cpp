@@ -23,7 +23,7 @@ public:
             const Field field{name, value, classify(name)};
             if (field.known == Known::cache_control && rules_.session_route) {
                 cache_control_.add(value);
-            } else if (!is_ours(field.known)) {
+            } else if (!is_ours(field.known) && !(field.known == Known::shared_cache && rules_.session_route)) {
                 out_.push_back(field);
             }
         }
@@ -78,6 +78,7 @@ private:
 
     /// Where there is no body but the field tells how long it would be (RFC 9110 section 8.6).
     void add_length(const Field& field) {
+        if (head_.status < 200 || head_.status == 204) return;
         if (rules_.request.method == "HEAD" || head_.status == 304) out_.push_back(field);
     }
 

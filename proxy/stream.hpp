@@ -130,7 +130,8 @@ private:
     Buffer ciphertext_;  ///< what has arrived while the input was full; empty otherwise
     std::size_t begin_ = 0, end_ = 0;
     std::string unsent_;
-    std::size_t unsent_from_ = 0;  ///< what is before has been sent
+    std::size_t unsent_from_ = 0;     ///< what is before has been sent
+    std::size_t unsent_replies_ = 0;  ///< of it, what TLS itself had to say
     error_code read_error_, write_error_;
     bool readable_ = false;       ///< the descriptor may hold something
     bool peer_closed_ = false;    ///< it holds at least the end

@@ -96,7 +96,7 @@ bool Stream::drain() {
         return false;
     }
     if (!unsent_.empty()) std::string().swap(unsent_);
-    unsent_from_ = 0;
+    unsent_from_ = unsent_replies_ = 0;
     return true;
 }
 

@@ -8,7 +8,8 @@
 namespace rotagate::proxy {
 namespace {
 
-constexpr std::size_t record_size = 16'384;  // RFC 8446 section 5.1
+constexpr std::size_t record_size = 16'384;   // RFC 8446 section 5.1
+constexpr std::size_t most_replies = 16'384;  // hundreds of key updates
 
 }  // namespace
 
@@ -66,7 +67,12 @@ bool Stream::decrypt() {
             read_error_ = error_code(static_cast<int>(ERR_get_error()), asio::error::get_ssl_category());
         }
     }
-    if (!poller_.outbox().drafted().empty()) send_sealed();  // key updates and alerts
+    const std::size_t replies = poller_.outbox().drafted().size();  // key updates and alerts
+    if (replies > 0 && !send_sealed()) {
+        unsent_replies_ += replies;
+        // Who has TLS answer on and on, and takes none of it, would have us keep it all.
+        if (unsent_replies_ > most_replies) abort(asio::error::no_buffer_space);
+    }
     return progress;
 }
 

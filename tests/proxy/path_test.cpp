@@ -119,6 +119,15 @@ SCENARIO("an encoded slash is kept, reported, and never a slash", "[path]") {
     CHECK_FALSE(canonical_target("/a%20", storage)->encoded_slash);
 }
 
+SCENARIO("what is left of a path without its parameters is canonical, too", "[path]") {
+    CHECK_FALSE(without_parameters("/admin/x%20y"));
+    CHECK(without_parameters("/admin;a=b/x") == "/admin/x");
+    CHECK(without_parameters("/;x/admin/") == "/admin/");
+    CHECK(without_parameters("/admin%3Ba=b") == "/admin");
+    CHECK(without_parameters("/admin/;x") == "/admin/");
+    CHECK(without_parameters("/;") == "/");
+}
+
 SCENARIO("the query is not looked into", "[path]") {
     std::string storage;
     CHECK(canonical_target("/./a?b=/../%2e\\caf\xc3\xa9?", storage)->query == "?b=/../%2e\\caf\xc3\xa9?");

@@ -49,12 +49,13 @@ SCENARIO("nghttp2 gets memory from the pool as the C library would give it", "[p
     const nghttp2_mem& memory = *http2::pooled_memory();
     auto* const zeros = static_cast<char*>(memory.calloc(10, 100, nullptr));
     CHECK(std::all_of(zeros, zeros + 1000, [](char c) { return c == 0; }));
-    std::memcpy(zeros, "kept", 4);
+    constexpr std::string_view kept = "kept";
+    std::ranges::copy(kept, zeros);
     auto* larger = static_cast<char*>(memory.realloc(zeros, 50'000, nullptr));
-    CHECK(std::string_view(larger, 4) == "kept");
+    CHECK(std::string_view(larger, 4) == kept);
     CHECK(std::all_of(larger + 4, larger + 1000, [](char c) { return c == 0; }));
     larger = static_cast<char*>(memory.realloc(larger, 4, nullptr));
-    CHECK(std::string_view(larger, 4) == "kept");
+    CHECK(std::string_view(larger, 4) == kept);
     memory.free(larger, nullptr);
     memory.free(nullptr, nullptr);
     memory.free(memory.realloc(nullptr, 10, nullptr), nullptr);
