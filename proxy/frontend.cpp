@@ -24,7 +24,8 @@ bool is_request_id(std::string_view text) {
            std::all_of(text.begin(), text.end(), [&](char c) { return grammar::in(allowed, c); });
 }
 
-Answer redirect(const Exchange& x) {
+Answer redirect(Exchange& x) {
+    if (const auto target = canonical_target(x.request.target, x.path_storage)) x.target = *target;  // for the log
     if (x.request.host.empty()) return {.status = 400, .reason = "missing_host", .location = {}, .close = true};
     return {.status = 308, .reason = "redirect_to_https", .location = https_location(x), .close = false};
 }

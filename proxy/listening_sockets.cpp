@@ -2,6 +2,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <fmt/format.h>
 
 namespace rotagate::proxy {
 
@@ -14,9 +15,13 @@ constexpr int backlog = 4096;
 
 }  // namespace
 
-std::vector<Descriptor> open_listening_sockets(config::Address& address, std::size_t count) {
+std::vector<Descriptor> open_listening_sockets(config::Address& address, std::size_t count, bool shared) {
     asio::io_context unused;  // the event loops will have their own
     std::vector<Descriptor> sockets;
+    if (!shared && address.port != 0) {
+        // Closed at once again, it fails where anybody listens.
+        const asio::ip::tcp::acceptor alone(unused, {asio::ip::make_address(address.host), address.port}, true);
+    }
     while (sockets.size() < count) {
         asio::ip::tcp::acceptor acceptor(unused);
         const asio::ip::tcp::endpoint endpoint(asio::ip::make_address(address.host), address.port);
@@ -29,6 +34,14 @@ std::vector<Descriptor> open_listening_sockets(config::Address& address, std::si
         sockets.emplace_back(acceptor.release());
     }
     return sockets;
+}
+
+std::string cannot_listen(const config::Address& address, const boost::system::error_code& why) {
+    std::string_view cure;
+    if (why == asio::error::address_in_use) cure = "; stop what listens there (ss -ltnp tells), or write another one";
+    if (why == asio::error::access_denied)
+        cure = address.is_unix() ? "; let this user write there" : "; ports below 1024 need CAP_NET_BIND_SERVICE";
+    return fmt::format("cannot listen on {}: {}{}", address.text(), why.message(), cure);
 }
 
 }  // namespace rotagate::proxy

@@ -69,7 +69,10 @@ Task<> handle(EventLoop& loop, Exchange& x) {
         answer = co_await admit(loop, x);
         if (const auto refusal = unacceptable(x)) answer = refusal;
     }
-    if (!answer) answer = co_await forward(loop, x);
+    if (!answer) {
+        x.record.upstream = x.pool->settings().name;
+        answer = co_await forward(loop, x);
+    }
     if (answer) {
         co_await answer_and_record(loop, x, *answer);
     } else if (!x.tunnel) {
@@ -90,7 +93,6 @@ void describe(Exchange& x) {
         r.org = x.user.org;
         r.session = x.session->id.log_name();
     }
-    if (x.pool && !r.server.empty()) r.upstream = x.pool->settings().name;
 }
 
 Task<> answer_and_record(EventLoop& loop, Exchange& x, Answer answer) {

@@ -15,6 +15,7 @@
 #include "proxy/admin.hpp"
 #include "proxy/event_loop.hpp"
 #include "proxy/health.hpp"
+#include "proxy/listening_sockets.hpp"
 #include "proxy/log_line.hpp"
 #include "session/stores.hpp"
 
@@ -59,6 +60,8 @@ struct Server::Impl {
     void drain(int signal);
     void expired(const session::SessionId& id, session::Expiry why);
     AdminParts admin_parts();
+    /// Throws Unusable, or std::runtime_error for the token.
+    std::unique_ptr<Admin> open_admin(const config::Admin& settings);
     void log_listeners(const std::vector<Snapshot::Listener>& before) const;
 
     // How a reload goes on: read, prepared, all loops know the new keys, all loops have it in force.
@@ -125,12 +128,20 @@ Server::Impl::Impl(config::Config settings, std::function<config::Loaded()> its_
                       "When the configuration in force was read, in seconds since 1970.", [this] { return loaded_at; });
     for (LoopSnapshot& snapshot : std::exchange(in_force.loops, {}))
         loops.push_back(std::make_unique<EventLoop>(shared, *stores, metrics.add_loop(), std::move(snapshot)));
+    try {
+        if (in_force.config->admin) admin = open_admin(*in_force.config->admin);
+    } catch (const Unusable& unusable) {
+        throw std::runtime_error(fmt::format("admin: {}", unusable.what()));
+    }
     log_listeners({});
     health.follow(in_force.upstreams);
-    if (in_force.config->admin) {
-        admin = std::make_unique<Admin>(control, *in_force.config->admin, admin_parts());
-        spdlog::info("admin.listening address={}", admin->address());
-    }
+    if (admin) spdlog::info("admin.listening address={}", admin->address());
+}
+
+std::unique_ptr<Admin> Server::Impl::open_admin(const config::Admin& settings) try {
+    return std::make_unique<Admin>(control, settings, admin_parts());
+} catch (const boost::system::system_error& error) {
+    throw Unusable("admin.address", cannot_listen(settings.address, error.code()));
 }
 
 AdminParts Server::Impl::admin_parts() {
@@ -277,9 +288,7 @@ void Server::Impl::prepare(config::Config settings) {
     try {
         const bool same = admin && wanted && in_force.config->admin->address == wanted->address;
         if (same) coming->gate.emplace(*wanted);
-        if (wanted && !same) coming->admin = std::make_unique<Admin>(control, *wanted, admin_parts());
-    } catch (const boost::system::system_error& error) {
-        throw Unusable("admin.address", "cannot listen on " + wanted->address.text() + ": " + error.code().message());
+        if (wanted && !same) coming->admin = open_admin(*wanted);
     } catch (const std::runtime_error& error) {
         throw Unusable("admin.token_file", error.what());
     }

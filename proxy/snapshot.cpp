@@ -150,13 +150,12 @@ std::shared_ptr<const tls::ServerContexts> contexts_of(const config::Listener& l
     }
 }
 
-void open_sockets(config::Address& address, std::size_t index, std::vector<LoopSnapshot>& loops) {
+void open_sockets(config::Address& address, bool shared, std::size_t index, std::vector<LoopSnapshot>& loops) {
     try {
-        auto sockets = open_listening_sockets(address, loops.size());
+        auto sockets = open_listening_sockets(address, loops.size(), shared);
         for (std::size_t i = 0; i < loops.size(); ++i) loops[i].listeners[index].socket = std::move(sockets[i]);
     } catch (const boost::system::system_error& error) {
-        throw Unusable(fmt::format("listen[{}].address", index),
-                       fmt::format("cannot listen on {}: {}", address.text(), error.code().message()));
+        throw Unusable(fmt::format("listen[{}].address", index), cannot_listen(address, error.code()));
     }
 }
 
@@ -172,7 +171,12 @@ void add_listeners(Snapshot& next, config::Config& settings, const Snapshot* in_
         const bool known = in_force && std::ranges::find(in_force->listeners, placed.id, &Snapshot::Listener::id) !=
                                            in_force->listeners.end();
         if (known) continue;
-        open_sockets(placed.bound, i, next.loops);
+        // Another address with the same port, which may be a wildcard.
+        const auto same_port = [&](const Snapshot::Listener& other) { return other.bound.port == placed.bound.port; };
+        const bool shared =
+            (in_force && std::ranges::any_of(in_force->listeners, same_port)) ||
+            std::any_of(next.listeners.begin(), next.listeners.begin() + static_cast<std::ptrdiff_t>(i), same_port);
+        open_sockets(placed.bound, shared, i, next.loops);
         settings.listen[i].address = placed.bound;
         for (LoopSnapshot& loop : next.loops) loop.listeners[i].settings.address = placed.bound;
     }
