@@ -108,12 +108,14 @@ void add_load(CLI::App& command, SiteOptions& site, LoadOptions& load) {
     command.add_option("--scenario", load.scenario, "a YAML file: which requests, how often, login and logout")
         ->type_name("FILE")
         ->excludes("--login");
-    command.add_option("--users", load.users,
-                       "users, each with a cookie jar and a connection (default: --connections, or 100)");
+    command
+        .add_option("--users", load.users,
+                    "users, each with a cookie jar and a connection (default: --connections, or 100)")
+        ->check(CLI::Range(1, 1'000'000));
     auto* rate =
         command
             .add_option("--rate", load.rate, "requests per second: open loop; latency counts from when each was due")
-            ->check(CLI::PositiveNumber);
+            ->check(CLI::Range(0.001, 10'000'000.0));
     command.add_option("--connections", load.connections, "requests in flight: closed loop; as fast as answers come")
         ->check(CLI::Range(1, 1'000'000))
         ->excludes(rate);
@@ -183,7 +185,7 @@ int load_command(const SiteOptions& site, const LoadOptions& load) {
     write_text(report, std::cout);
     if (!site.json.empty()) write_json(report, site.json);
     if (!load.report.empty()) write_html(report, load.report);
-    return 0;
+    return report.total.answered() > 0 ? 0 : 1;
 }
 
 // ---- people ---------------------------------------------------------------------------------------------------------

@@ -137,6 +137,7 @@ void LoadRun::measure() {
     if (!interrupted_) watch(zero_, zero_ + settings_.duration);
     report_.measured = std::max(seconds_of(Clock::now() - zero_), 0.001);
     note_cpu();
+    report_.in_time = report_.total.answered();
     drain();
 }
 

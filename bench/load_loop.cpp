@@ -107,6 +107,7 @@ Task<> LoadLoop::sign_in(User& user) {
 // ---- the load -------------------------------------------------------------------------------------------------------
 
 void LoadLoop::begin(Clock::time_point start) {
+    zero_ = start + settings_.warm_up;
     if (settings_.rate) schedule_.emplace(start, *settings_.rate, settings_.arrivals, share_, settings_.seed);
     for (const auto& user : users_) loop_.run(live(*user));
     if (schedule_) await_due();
@@ -161,7 +162,10 @@ Task<> LoadLoop::live(User& user) {
 Task<> LoadLoop::act(User& user) {
     const std::size_t chosen = mix_.choose(user.random);
     const Failure failure = co_await ask(user, steps_[chosen]);
-    tally_.record(chosen, std::chrono::duration_cast<Histogram::Duration>(Clock::now() - user.due), failure);
+    const auto now = Clock::now();
+    // What was due in the warm-up and comes behind it is none of either.
+    if (user.due >= zero_ || now < zero_)
+        tally_.record(chosen, std::chrono::duration_cast<Histogram::Duration>(now - user.due), failure);
     if (chosen == logout_ || failure == Failure::session_lost) user.signed_in = false;
     if (settings_.scenario.login && !user.signed_in) co_await sign_in(user);
     if (!settings_.keep_alive) user.client->close();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -20,12 +21,14 @@ public:
 
     /// Signs all users in, a few at a time; then calls.
     void sign_in_all(std::function<void(std::size_t signed_in)> done);
-    /// Runs the load. Nothing is due before `start`.
+    /// Runs the load. Nothing is due before `start`, when the warm-up begins.
     void begin(Clock::time_point start);
     /// Lets nothing more become due; calls once all that was due is answered, or has failed.
     void end(std::function<void()> done);
-    /// Requests that are due, and that nobody has been free for.
-    std::size_t unsent() const { return overdue_.size(); }
+    /// Requests that were due behind the warm-up, and that nobody has been free for.
+    std::size_t unsent() const {
+        return static_cast<std::size_t>(overdue_.end() - std::ranges::lower_bound(overdue_, zero_));
+    }
 
     static std::vector<std::string> step_names(const Scenario& scenario);
 
@@ -56,7 +59,8 @@ private:
     std::size_t in_flight_;  ///< closed loop: requests
     std::vector<std::unique_ptr<User>> users_;
     std::deque<User*> idle_;
-    std::deque<Clock::time_point> overdue_;
+    std::deque<Clock::time_point> overdue_;  ///< in their order
+    Clock::time_point zero_;                 ///< the end of the warm-up
     std::size_t next_to_sign_in_ = 0, signing_in_ = 0, signed_in_ = 0, busy_ = 0;
     std::optional<Schedule> schedule_;
     asio::steady_timer due_;

@@ -14,18 +14,19 @@ namespace rotagate::bench {
 
 namespace json = boost::json;
 
-double LoadReport::rate() const { return static_cast<double>(total.answered()) / measured; }
+double LoadReport::rate() const { return static_cast<double>(in_time) / measured; }
 
 double LoadReport::per_request(double cpu_seconds) const {
-    const std::uint64_t answered = total.answered();
-    return answered == 0 ? 0 : cpu_seconds * 1e6 / static_cast<double>(answered);
+    return in_time == 0 ? 0 : cpu_seconds * 1e6 / static_cast<double>(in_time);
 }
 
 // ---- text -----------------------------------------------------------------------------------------------------------
 
 void write_text(const LoadReport& report, std::ostream& out) {
-    out << fmt::format("\n{} requests answered in {:.1f} s, {:.0f} a second; {} failed\n", report.total.answered(),
-                       report.measured, report.rate(), report.total.failed() + report.unsent);
+    const std::uint64_t later = report.total.answered() - report.in_time;
+    out << fmt::format("\n{} requests answered in {:.1f} s, {:.0f} a second; {}{} failed\n", report.in_time,
+                       report.measured, report.rate(), later > 0 ? fmt::format("{} more later; ", later) : "",
+                       report.total.failed() + report.unsent);
     out << "latency";
     for (const auto& [name, percentile] : shown_percentiles)
         out << fmt::format("  {} {} ms", name, short_number(milliseconds(report.total.latency.at(percentile))));
@@ -116,6 +117,7 @@ void write_json(const LoadReport& report, const std::filesystem::path& file) {
                              {"settings", settings},
                              {"seconds", report.measured},
                              {"answered", report.total.answered()},
+                             {"answered_in_time", report.in_time},
                              {"rate", report.rate()},
                              {"failed", failed},
                              {"latency", latency_json(report.total.latency)},

@@ -233,6 +233,22 @@ def test_nobody_is_logged_out_and_every_thief_is_noticed(new_site, app, tmp_path
     assert replays == figures["thefts"], "each ends one session"
 
 
+def test_a_load_that_nobody_answers_is_no_success(tmp_path):
+    ran = Ran([BENCH, "load", "--target", f"http://127.0.0.1:{free_port()}", "--rate", "50", "--duration", "200ms",
+               "--warm-up", "0s"], tmp_path)
+    assert ran.status == 1 and ran.figures["answered"] == 0, ran.out + ran.err
+
+
+def test_the_rate_is_of_what_was_answered_in_time(site, tmp_path):
+    """Twice as much as ten users can ask for, whose answers take a tenth of a second: the rest is answered later."""
+    ran = Ran(command("load", site.gateway, "--rate", "200", "--users", "10", "--duration", "2s", "--warm-up", "1s",
+                      path="/slow?ms=100"), tmp_path)
+    figures = ran.figures
+    assert figures["answered"] <= 405, "what was due in the warm-up does not count"
+    assert figures["answered_in_time"] < figures["answered"] and "more later" in ran.out
+    assert figures["rate"] <= 110, "ten users and a tenth of a second"
+
+
 def test_nobody_is_logged_out_by_two_gateways_on_one_redis(new_redis, new_fleet, app, tmp_path):
     fleet = new_fleet(new_redis().url, app=app, routes=ROUTES, **rotation())
     ran = Ran(people(fleet.a, "--target", url(fleet.b), "--people", 8, "--page-views", 80, "--thieves", 0.25), tmp_path)
