@@ -583,12 +583,28 @@ def test_every_answer_of_a_session_route_carries_a_fresh_cookie(site, answer, me
     assert alice.user() == "alice"
 
 
-@pytest.mark.parametrize("name", ["CDN-Cache-Control", "Surrogate-Control", "Cloudflare-CDN-Cache-Control"])
+SHARED_CACHES = ["CDN-Cache-Control", "Surrogate-Control", "Cloudflare-CDN-Cache-Control", "X-LiteSpeed-Cache-Control"]
+
+
+@pytest.mark.parametrize("name", SHARED_CACHES)
 def test_no_shared_cache_is_told_otherwise(site, name):
     """C7"""
     alice = site.browser("alice")
     response = alice.get(asked("/x", {name: "public, max-age=600"}))
     assert response.all(name) == []
+
+
+def test_no_shared_cache_is_told_otherwise_by_the_routes_own_edits(new_site):
+    """C7: they count where there is no session."""
+    set_for_caches = {"response": {"set": {name: "public, max-age=600" for name in SHARED_CACHES}}}
+    edited = new_site(routes=[route("/login", "optional", sessions="control", headers=set_for_caches),
+                              route("/public/", "public", headers=set_for_caches), route("/", headers=set_for_caches)])
+    alice = edited.browser()
+    for response in (alice.login("alice"), alice.get("/x"), alice.get(asked("/x", status=404))):
+        assert session_cookie(response)
+        assert [name for name in SHARED_CACHES if response.all(name)] == []
+    response = alice.get("/public/x")
+    assert set_cookies(response) == [] and [response.one(name) for name in SHARED_CACHES] == ["public, max-age=600"] * 4
 
 
 def test_answers_of_the_gateway_itself_carry_the_cookie_too(new_site):
@@ -641,9 +657,10 @@ def test_public_answers_have_no_cookie_and_stay_cacheable(site, cookie):
     """C7"""
     header = {"valid": site.browser("alice").cookie_header, "junk": f"{COOKIE}=junk", None: None}[cookie]
     with site.client() as client:
-        response = client.get(asked("/public/x", {"Cache-Control": "public, max-age=600", "Surrogate-Control": "x"}),
-                              {"Cookie": header} if header else {})
-    assert response.one("Cache-Control") == "public, max-age=600" and response.one("Surrogate-Control") == "x"
+        wishes = {"Cache-Control": "public, max-age=600"} | {name: "x" for name in SHARED_CACHES}
+        response = client.get(asked("/public/x", wishes), {"Cookie": header} if header else {})
+    assert response.one("Cache-Control") == "public, max-age=600"
+    assert [response.one(name) for name in SHARED_CACHES] == ["x"] * 4
     assert set_cookies(response) == []
 
 

@@ -293,6 +293,22 @@ def test_the_answer_to_head_has_no_body(wide, answer):
         assert client.get("/next").status == 200
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_an_answer_that_never_has_a_body_has_no_length(wide, method):
+    """RFC 9110 section 8.6: neither 204 nor 1xx."""
+    wide.app.on("/no-content", lambda exchange: crlf("HTTP/1.1 204 No Content⏎Content-Length: 10⏎⏎"))
+    wide.app.on("/hint-of-a-length", lambda exchange: crlf(
+        "HTTP/1.1 103 Early Hints⏎Content-Length: 5⏎Link: </a>⏎⏎"
+        "HTTP/1.1 200 OK⏎Content-Length: 2⏎⏎" + "ok" * (method == "GET")))
+    with wide.client() as client:
+        response = client.request(method, "/no-content")
+        assert response.status == 204 and response.all("Content-Length") == []
+        response = client.request(method, "/hint-of-a-length")
+        assert [(one.status, one.headers) for one in response.interim] == [(103, [("Link", "</a>")])]
+        assert (response.status, response.one("Content-Length")) == (200, "2")
+        assert client.get("/next").status == 200
+
+
 def test_early_hints_are_relayed(wide):
     def hint(exchange):
         exchange.send(crlf("HTTP/1.1 103 Early Hints⏎Link: </style.css>; rel=preload⏎⏎"))

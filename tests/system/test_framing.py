@@ -349,6 +349,35 @@ def test_bytes_after_an_answer_reach_nobody(site, answer, status, body):
     assert_dropped(site, "/public/extra")
 
 
+@pytest.mark.parametrize("line", cases({
+    "S12-length": "Content-Length: 5", "S12-chunked": "Transfer-Encoding: chunked", "S12-close": "Connection: close",
+}))
+def test_an_interim_answer_that_speaks_of_a_body_or_the_end_is_the_last_on_its_connection(site, line):
+    """Whether a body follows is in doubt: what comes behind the answer must not be the next user's."""
+    def hint(exchange):
+        exchange.send(crlf(f"HTTP/1.1 103 Early Hints⏎{line}⏎⏎"))
+        return http1.response_bytes(200, body=b"ok")
+
+    site.app.on("/public/interim", hint)
+    with site.client() as client:
+        response = client.get("/public/interim")
+        assert (response.status, response.body) == (200, b"ok")
+        assert_dropped(site, "/public/interim")
+        assert app_saw(client.get("/public/next")).connection != site.app.requests("/public/interim")[-1].connection
+    site.canary()
+
+
+def test_an_interim_answer_leaves_the_apps_connection_in_use(site):
+    def hint(exchange):
+        exchange.send(crlf("HTTP/1.1 103 Early Hints⏎Link: </a>⏎⏎"))
+        return http1.response_bytes(200, body=b"ok")
+
+    site.app.on("/public/plain-interim", hint)
+    with site.client() as client:
+        assert [client.get("/public/plain-interim").body for _ in range(3)] == [b"ok"] * 3
+    assert len({request.connection for request in site.app.requests("/public/plain-interim")}) == 1
+
+
 def test_bytes_that_an_app_sends_while_its_connection_is_idle_reach_nobody(site):
     """S12"""
     def unasked(exchange):

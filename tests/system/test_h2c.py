@@ -22,7 +22,8 @@ from harness.http2_app import Http2App, answer_plainly
 SANITIZED = SCALE > 1
 ALLOWANCE = 2**30 if SANITIZED else 24 * 2**20
 TO_CALLS = [route(path, **settings) | {"upstream": "calls"} for path, settings in {
-    "/login": {"access": "optional", "sessions": "control"}, "/private/": {}, "/": {"access": "public"}}.items()]
+    "/login": {"access": "optional", "sessions": "control"}, "/private/data/": {"session_data": True}, "/private/": {},
+    "/": {"access": "public"}}.items()]
 
 
 def calls_site(sites, *servers: str, **settings):
@@ -140,6 +141,24 @@ def test_trailers_behind_an_empty_body_pass(calls, app):
         client.send_trailers(stream, [("x-only", "this")])
         assert client.read_response(stream).body == b""
         assert client.answer(stream).trailers == [("grpc-status", "0"), ("x-seen", "this")]
+
+
+def test_large_trailers_pass(calls, app):
+    """Larger than what is sent at once."""
+    trailers = [(f"x-trailer-{number}", f"{number % 10}" * 1000) for number in range(70)]
+
+    def handler(call):
+        call.read_all()
+        call.send_head()
+        call.send(b"hello")
+        call.send_trailers(trailers)
+
+    app.on("/large-trailers", handler)
+    with calls.http2() as client:
+        stream = client.open(path="/large-trailers")
+        assert client.read_response(stream).body == b"hello"
+        assert client.answer(stream).trailers == trailers
+        assert client.get("/next").status == 200
 
 
 @pytest.mark.parametrize("name", ["set-cookie", "x-session-user", "x-session-end", "x_session_user", "content-length-",
@@ -279,6 +298,37 @@ def test_answers_of_calls_carry_the_cookie(calls, app, signed_in):
         assert response.status == 200 and set_cookies(response)[0].name == COOKIE
         assert "private" in response.one("cache-control")
         assert app.calls(path)[-1].one("x-user-id") == "alice" and app.calls(path)[-1].one("cookie") is None
+
+
+@pytest.mark.parametrize("user", [" alice", "alice "], ids=["before", "behind"])
+def test_a_login_with_spaces_around_the_user_signs_nobody_in(calls, app, user):
+    """RFC 9113 section 8.2.1: in HTTP/2 they do not belong to what is around the value, and so make it malformed."""
+    def login(call):
+        call.read_all()
+        call.send_head([("x-session-user", user)], end=True)
+
+    app.on("/login", login)
+    with calls.http2() as client:
+        response = client.get("/login")
+    assert response.status == 502 and set_cookies(response) == []
+
+
+@pytest.mark.parametrize("size", [65_000, 65_536])
+def test_session_data_of_64_kib_comes_with_calls(calls, app, size):
+    """The head is larger than what is sent at once."""
+    data = '{"x":"' + "y" * (size - 8) + '"}'
+
+    def login(call):
+        call.read_all()
+        call.send_head([("x-session-user", "dora"), ("x-session-data", data)], end=True)
+
+    app.on("/login", login)
+    browser = Http2Browser(calls.gateway)
+    assert browser.get("/login").status == 200
+    for _ in range(2):
+        assert browser.get("/private/data/x").status == 200
+        assert app.calls("/private/data/x")[-1].one("x-session-data") == data
+    browser.close()
 
 
 def test_a_call_without_a_session_does_not_reach_the_app(calls, app):

@@ -160,6 +160,20 @@ def test_the_answer_to_head_has_no_body(site, answer):
         assert client.get("/public/next").status == 200
 
 
+def test_an_answer_that_never_has_a_body_has_no_length(site):
+    """RFC 9110 section 8.6: neither 204 nor 1xx; clients take the stream for broken."""
+    site.app.on("/public/no-content", lambda exchange: crlf("HTTP/1.1 204 No Content⏎Content-Length: 10⏎⏎"))
+    site.app.on("/public/hint-of-a-length", lambda exchange: crlf(
+        "HTTP/1.1 103 Early Hints⏎Content-Length: 5⏎Link: </a>⏎⏎HTTP/1.1 200 OK⏎Content-Length: 2⏎⏎"))
+    with site.http2() as client:
+        response = client.request("HEAD", "/public/no-content")
+        assert response.status == 204 and response.all("content-length") == []
+        response = client.request("HEAD", "/public/hint-of-a-length")
+        assert [(one.status, one.headers) for one in response.interim] == [(103, [("link", "</a>")])]
+        assert (response.status, response.one("content-length")) == (200, "2"), "the length of a GET is told"
+        assert client.get("/public/next").status == 200
+
+
 @pytest.mark.parametrize("framing", ["length", "chunked", "until-close"])
 def test_a_body_passes_however_the_app_frames_it(site, framing):
     def answer(exchange):
@@ -216,6 +230,18 @@ def test_an_answers_head_may_be_larger_than_a_frame(site):
         for _ in range(3):
             response = client.get("/public/cookies")
             assert (response.status, response.body, response.all("set-cookie")) == (200, b"hello", cookies)
+
+
+def test_an_answers_head_may_be_as_large_as_over_http1(site):
+    """Larger than what is sent at once; and the connection goes on."""
+    fields = [(f"x-field-{number}", f"{number % 10}" * 1000) for number in range(100)]
+    site.app.on("/public/large-head", lambda exchange: http1.response_bytes(200, fields, b"hello"))
+    for client in (site.client(), site.http2()):
+        with client:
+            response = client.get("/public/large-head")
+            assert (response.status, response.body) == (200, b"hello")
+            assert [pair for pair in response.headers if pair[0].startswith("x-field-")] == fields
+            assert client.get("/public/next").status == 200
 
 
 def test_early_hints_are_relayed(site):
@@ -416,6 +442,12 @@ def test_the_path_is_canonical_for_policy_and_app(site):
     with site.http2() as client:
         assert app_saw(client.get("//public/./a/../%78?q=//")).target == "/public/x?q=//"
         assert client.get("/public/../admin").status == 401
+
+
+def test_a_path_parameter_does_not_choose_the_route(site):
+    """P1"""
+    refused(site, request_fields(path="/public;/x"), "400")
+    assert accepted(site, request_fields(path="/public/x;y=1")).path == "/public/x;y=1"
 
 
 def test_options_for_the_server_smuggles_nothing(site):

@@ -57,6 +57,16 @@ def test_who_is_not_signed_in_is_refused_or_sent_to_the_login(site):
         assert client.get("/public/x").status == 200
 
 
+def test_a_long_page_that_needs_a_login_is_kept_in_the_redirect(site):
+    """Each of its bytes may become three: more than is sent at once, and more than a head may have that comes."""
+    query = "&" * 22_000
+    for client in (site.client(), site.http2()):
+        with client:
+            page = client.get(f"/page/x?{query}", {"accept": "text/html"})
+            assert (page.status, page.one("location")) == (302, "/login?next=%2Fpage%2Fx%3F" + "%26" * len(query))
+            assert client.get("/public/x").status == 200
+
+
 def test_each_of_thirty_parallel_requests_gets_the_next_cookie(site):
     """C5: no false logout."""
     alice = site.browser("parallel", kind=Http2Browser)

@@ -282,6 +282,12 @@ def test_a_user_id_that_is_none_starts_no_session(site, name, value):
     site.canary()
 
 
+def test_spaces_around_a_user_id_are_none_of_it(site):
+    """I4: HTTP/1 does not count them to the field, so the app cannot have named another user than this."""
+    assert site.browser("  alice ").user() == "alice"
+    assert site.gateway.sessions(user="%20alice") == []
+
+
 def test_an_organization_reaches_the_app(site):
     browser = site.browser("alice", org="Café & Co")
     seen = app_saw(browser.get("/x"))

@@ -27,9 +27,12 @@ PATHS = {
     "/admin/x/..": "/admin/",
     "/admin/./x": "/admin/x", "/admin/%2e": "/admin/", "/public/..%61dmin": "/public/..admin", "/%7eadmin": "/~admin",
     "/admin?x": "/admin", "/admin?": "/admin", "/?/admin": "/", "/public?/../admin": "/public", "/x?a=/../admin": "/x",
-    "/ADMIN": "/ADMIN", "/Admin": "/Admin", "/admin;a=b": "/admin;a=b", "/admin%20": "/admin%20",
-    "/admin%23": "/admin%23",
-    "/admin%3Fx": "/admin%3Fx", "/admin%3b": "/admin%3b", "/administrator": "/administrator", "/x/...": "/x/...",
+    "/ADMIN": "/ADMIN", "/Admin": "/Admin", "/admin%20": "/admin%20", "/admin%23": "/admin%23",
+    "/admin%3Fx": "/admin%3Fx", "/administrator": "/administrator", "/x/...": "/x/...",
+    "/admin;a=b": REFUSED, "/admin%3b": REFUSED, "/admin;": REFUSED, "/admin;/": REFUSED, "/%61dmin;a=b": REFUSED,
+    "/x/../admin;a=b": REFUSED, "/;x/admin": REFUSED, "/;/admin": REFUSED, "/x;/../admin;a": REFUSED,
+    "/admin/x;y=1": "/admin/x;y=1", "/admin/x;y=1/z": "/admin/x;y=1/z", "/admin/;x": "/admin/;x",
+    "/page;v=1/x": "/page;v=1/x", "/x;admin": "/x;admin", "/administrator;x": "/administrator;x", "/x;/../admin": "/admin",
     "/..admin": "/..admin",
     "/admin..": "/admin..", "/%2561dmin": "/%2561dmin", "/%E2%88%95admin": "/%E2%88%95admin",
     "/a%0d%0aX:1": REFUSED,
@@ -83,6 +86,43 @@ def test_route_and_app_see_the_same_path(guarded, sent, canonical):
 def test_the_app_receives_the_canonical_path_of_a_guarded_page(guarded, sent):
     alice = guarded.browser("alice")
     assert app_saw(alice.get(sent)).path == PATHS[sent]
+
+
+@pytest.fixture(scope="module")
+def private_part(module_sites):
+    """Everything is public but what is below /admin/."""
+    return module_sites(routes=[route("/login", "optional", sessions="control"), route("/admin/"), route("/canary/"),
+                                route("/", "public")])
+
+
+@pytest.mark.parametrize("sent", ["/admin;/secret", "/admin;a=b/secret", "/;x/admin/secret", "/;/admin/secret",
+                                  "/admin%3b/secret", "/admin%3Ba=b/secret", "/%3bx/admin/secret", "/x/../admin;/secret",
+                                  "/%61dmin;/secret", "/admin;/secret;x", "/admin;/", "/admin;a=b/;c/secret"],
+                         ids=lambda sent: f"P1-{sent}")
+def test_a_path_parameter_takes_nobody_to_another_route(private_part, sent):
+    """Apps on servlets cut parameters off before they choose the page; others take them for a part of its name."""
+    assert private_part.refused(http1.request_bytes("GET", sent), 400).json()["error"] == "ambiguous_path"
+
+
+def test_the_access_log_says_why_it_was_refused(private_part):
+    with private_part.client() as client:
+        request_id = client.get("/admin;a=b/secret").json()["request_id"]
+    line = private_part.gateway.access_line(request_id)
+    assert (line["status"], line["reason"]) == (400, "ambiguous_path") and "upstream" not in line
+
+
+@pytest.mark.parametrize("sent", ["/page;v=1/x", "/page/x;v=1", "/;x", "/page%3bv=1/x", "/page;admin/x", "/x;/admin;x",
+                                  "/page/admin;x/secret", "/administrator;x/secret"], ids=lambda sent: f"P1-{sent}")
+def test_path_parameters_that_change_no_route_pass_as_they_are(private_part, sent):
+    assert private_part.accepted(http1.request_bytes("GET", sent)).path == sent
+
+
+@pytest.mark.parametrize("sent", ["/admin/x;y=1", "/admin/x;y=1/z", "/admin/;x/y", "/admin/x%3by=1"],
+                         ids=lambda sent: f"P1-{sent}")
+def test_path_parameters_within_a_guarded_part_pass_as_they_are(private_part, sent):
+    with private_part.client() as client:
+        assert client.get(sent).status == 401
+    assert app_saw(private_part.browser("alice").get(sent)).path == sent
 
 
 @pytest.mark.parametrize("query", ["?", "?x", "?a=b&c=%2f%2F..%00", "?/../admin", "??", "?%zz", "?a=\\", "?a=%0d%0aX:1",

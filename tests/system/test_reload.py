@@ -1,6 +1,7 @@
 """SIGHUP: another configuration comes into force as a whole, or not at all, and nobody notices but by what it says."""
 
 import datetime
+import json
 import os
 import pathlib
 import signal
@@ -295,6 +296,28 @@ def test_an_address_that_is_taken_changes_nothing(new_site):
         assert len(mistakes) == 1 and "admin.address: cannot listen on" in mistakes[0], mistakes
     with site.client() as client:
         assert client.get("/new/x").status == 401
+
+
+def test_a_second_gateway_does_not_share_the_addresses_of_the_first(new_site):
+    """The system would give it every other connection, and with sessions in memory log users out."""
+    site = new_site()
+    alice = site.browser("alice")
+    folder = site.gateway.folder
+    address = "%s:%d" % site.gateway.address
+    second = rotagate("run", "--config", folder / "rotagate.yaml", cwd=folder)
+    assert second.returncode == 1 and f"cannot listen on {address}: " in second.stderr, second.stderr
+    assert "stop what listens there" in second.stderr.splitlines()[-1]
+    assert [alice.user() for _ in range(8)] == ["alice"] * 8
+
+
+def test_an_admin_address_that_is_taken_ends_the_start_with_a_cure(new_site, tmp_path):
+    site = new_site()
+    config = site.gateway.config | {"listen": [{"address": f"127.0.0.1:{free_port()}"}]}
+    (site.gateway.folder / "second.yaml").write_text(json.dumps(config))
+    second = rotagate("run", "--config", site.gateway.folder / "second.yaml", cwd=site.gateway.folder)
+    last = second.stderr.splitlines()[-1]
+    assert second.returncode == 1 and "listening address" not in second.stderr
+    assert last.startswith(f"rotagate: admin: cannot listen on {config['admin']['address']}: "), last
 
 
 def test_many_signals_at_once_end_well(new_site):

@@ -231,6 +231,22 @@ def test_a_client_without_a_cookie_jar_has_one_session_a_connection(asking, alic
     browser.close()
 
 
+@pytest.mark.parametrize("store", ["memory", "redis"])
+def test_requests_that_come_at_once_on_a_connection_share_one_session(
+        new_site, new_redis, authority, certificates, alice, store):
+    """However long the store takes: each with its own would displace what alice has elsewhere."""
+    site = new_site(session={"store": new_redis().url if store == "redis" else store, "max_sessions_per_user": 2},
+                    listen=[{"address": "127.0.0.1:0", "tls": {"client_ca": str(authority.cert),
+                                                               "certificates": [certificates.example.listed()]}}],
+                    routes=[route("/", user_from="certificate")])
+    with site.http2(certificate=alice) as first, site.http2(certificate=alice) as second:
+        for client in (first, second):
+            streams = [client.open(path=f"/{n}") for n in range(20)]
+            assert [client.read_response(stream).status for stream in streams] == [200] * 20
+    assert len(site.gateway.sessions(user="alice")) == 2
+    assert not site.gateway.security_log("displaced")
+
+
 @both
 def test_another_users_session_is_refused_and_not_harmed(asking, alice, bob, kind):
     theirs = kind(asking.gateway, bob)
@@ -322,6 +338,20 @@ def test_a_common_name_that_is_no_user_signs_nobody_in(asking, authority, name, 
         assert response.status == 401 and set_cookies(response) == []
         assert app_saw(client.get("/cert/optional/x")).all("X-User-Id") == []
     assert "client certificate" in asking.gateway.await_security("invalid_login")["detail"]
+
+
+@pytest.mark.parametrize("common_name, user, told", [
+    (" alice", "%20alice", r"CN=\ alice"), ("alice ", "alice%20", r"CN=alice\%20"), ("al ice", "al ice", "CN=al ice"),
+    ("  al  ice  ", "%20 al  ice %20", r"CN=\  al  ice \%20")], ids=["begin", "end", "inside", "everywhere"])
+def test_a_space_at_either_end_of_a_common_name_makes_another_user(asking, authority, common_name, user, told):
+    """HTTP takes spaces at the ends of a field off: the app would take " alice" for alice."""
+    certificate = authority.sign(f"spaced-{user.replace(' ', '_')}", f"/CN={common_name}")
+    browser = Shown(asking.gateway, certificate)
+    response = browser.get("/cert/x")
+    assert app_saw(response).one("X-User-Id") == user and subject(response) == [told]
+    assert browser.user("/account") == user, "by the session, too"
+    assert asking.gateway.await_security("login", common_name)["user"] == common_name
+    browser.close()
 
 
 @pytest.mark.parametrize("headers, signed_in", [

@@ -13,7 +13,8 @@ import pytest
 from harness.certificates import Authority
 from harness.client import connect
 from harness.deadlines import PATIENCE, SCALE, poll
-from harness.tls import Visitor
+from harness.full_send_buffers import FullSendBuffers
+from harness.tls import KeyUpdater, Visitor
 
 HANDSHAKE, ALERT = 22, 21
 SANITIZED = SCALE > 1  # its allocators keep what is freed
@@ -180,6 +181,31 @@ def test_half_open_handshakes_end_and_keep_nobody_from_the_gateway(new_site):
             ended(sock)  # TimeoutError if the gateway keeps it open
             sock.close()
     poll(lambda: site.gateway.metrics()["rotagate_tls_handshakes_failed_total"] >= 600, "failures that were counted")
+    site.canary()
+
+
+def test_who_renews_the_keys_now_and_then_is_served(site):
+    with KeyUpdater(site.gateway.address) as client:
+        for _ in range(100):
+            assert client.update()
+            assert client.get("/public/x").status == 200
+
+
+def test_key_updates_without_end_whose_answers_nobody_takes_end_the_connection(new_site, tmp_path):
+    """T3: a few bytes have the gateway say something, too, which it would have to keep."""
+    buffers = FullSendBuffers(tmp_path)
+    site = new_site(environment=buffers.environment)
+    with KeyUpdater(site.gateway.address) as slow, KeyUpdater(site.gateway.address) as flooding:
+        for client in (slow, flooding):
+            assert client.get("/public/x").status == 200
+        buffers.fill(site.gateway.address)
+        slow.update_times(50)
+        flooding.send(b"POST /public/x HTTP/1.1\r\nHost: example.test\r\nContent-Length: 1000\r\n\r\n")
+        flooding.update_times(5000)
+        flooding.sock.settimeout(PATIENCE)
+        ended(flooding.sock)  # TimeoutError if the gateway keeps it open
+        buffers.clear()
+        assert slow.get("/public/x").status == 200, "who is late only is waited for"
     site.canary()
 
 

@@ -159,6 +159,19 @@ def test_plain_http_is_redirected_to_https(new_site, site):
     assert not both.requests()
 
 
+@pytest.mark.parametrize("host", ["example.test", "example.test.", "[::1]"])
+@pytest.mark.parametrize("port", ["", ":8080"])
+def test_the_redirect_leads_to_the_port_for_https_where_the_host_has_one(new_site, site, host, port):
+    """Behind port 80 nobody names a port, and 443 is meant. A name may end in a dot, and the dot may be left out."""
+    both = new_site(listen=[site.gateway.config["listen"][0] | {"address": "127.0.0.1:0"},
+                            {"address": "127.0.0.1:0", "redirect_to_https": True}])
+    with RawClient(both.gateway.endpoint(1)) as client:
+        response = client.get("/a/b?c=%2f", host=host + port)
+    https_port = f":{both.gateway.address[1]}" if port else ""
+    assert response.status == 308
+    assert response.one("Location") in {f"https://{name}{https_port}/a/b?c=%2f" for name in (host, host.rstrip("."))}
+
+
 @pytest.mark.parametrize("data", [b"GET /x HTTP/1.1\r\nHost: a b\r\n\r\n", b"GET /x HTTP/1.1\r\n\r\n",
                                   b"GET /x HTTP/1.0\r\n\r\n",
                                   b"GET /x HTTP/1.1\r\nHost: a@b\r\n\r\n", b"nonsense\r\n\r\n"])

@@ -96,6 +96,15 @@ def test_over_http2_the_agreement_is_200_without_what_only_upgrades_have(site, a
 
 
 @BOTH
+def test_the_agreement_may_have_a_large_head(site, apps, connect):
+    app = apps(headers={f"X-Field-{number}": "y" * 1000 for number in range(80)})
+    client = connect(site)
+    assert sum(name.lower().startswith("x-field-") and value == "y" * 1000 for name, value in client.response.headers) == 80
+    client.echoes(app.end())
+    client.close()
+
+
+@BOTH
 def test_the_app_gets_an_upgrade_and_who_the_user_is(site, apps, connect):
     app = apps("/ws")
     alice = site.browser("alice")

@@ -29,6 +29,7 @@ END_HEADERS, PADDED, WITH_PRIORITY = 4, 8, 32
 FRAME_BYTES = 16384  # the largest frame before SETTINGS_MAX_FRAME_SIZE says otherwise
 WINDOW = 65535       # of a connection and its streams before anything says otherwise
 PIECE = 256 * 1024
+LARGEST_HEAD = 2**20   # bytes of the largest field section that either end here takes; 64 KiB are python3-hpack's own
 
 Fields = list[tuple[str, str]]
 
@@ -341,6 +342,7 @@ class Http2Client(_Client):
             normalize_outbound_headers=False))
         initial = {SettingCodes.ENABLE_PUSH: 0} | (settings or {})
         self.h2.local_settings = h2.settings.Settings(client=True, initial_values=initial)
+        self.h2.decoder.max_header_list_size = LARGEST_HEAD
         self.h2.initiate_connection()
         self.flush()
 
@@ -463,7 +465,7 @@ class FrameClient(_Client):
         super().__init__(Wire(address, trust, **options))
         self.frames: list[Frame] = []  # all that came
         self.next_stream, self.acknowledging = 1, acknowledging
-        self._decoder, self._block = Decoder(), b""
+        self._decoder, self._block = Decoder(LARGEST_HEAD), b""
         self.send(PREFACE + frame(SETTINGS, 0, settings) if preface is None else preface)
 
     def send(self, *frames: bytes, listening: bool = True) -> bool:

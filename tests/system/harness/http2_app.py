@@ -13,7 +13,7 @@ from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 
 from harness.deadlines import PATIENCE
-from harness.http2 import as_bytes
+from harness.http2 import LARGEST_HEAD, as_bytes
 
 Fields = list[tuple[str, str]]
 
@@ -87,6 +87,7 @@ class Http2AppConnection:
             client_side=False, header_encoding=None, validate_outbound_headers=False, normalize_outbound_headers=False))
         initial = {SettingCodes.MAX_CONCURRENT_STREAMS: 100} | app.settings
         self.h2.local_settings = h2.settings.Settings(client=False, initial_values=initial)
+        self.h2.decoder.max_header_list_size = LARGEST_HEAD
         self.changed = threading.Condition()
         self.calls: dict[int, Call] = {}
         self.closed = False
