@@ -137,8 +137,10 @@ void LoadRun::measure() {
     if (!interrupted_) watch(zero_, zero_ + settings_.duration);
     report_.measured = std::max(seconds_of(Clock::now() - zero_), 0.001);
     note_cpu();
-    report_.in_time = report_.total.answered();
+    report_.in_time = report_.total.came;
+    const std::uint64_t before = report_.total.answered();
     drain();
+    report_.later = report_.total.answered() - before;
 }
 
 void LoadRun::watch(Clock::time_point from, Clock::time_point until) {
@@ -154,7 +156,7 @@ void LoadRun::watch(Clock::time_point from, Clock::time_point until) {
 void LoadRun::collect(double at, double length) {
     Statistics all(report_.step_names.size());
     for (const auto& tally : tallies_) all.merge(tally->take());
-    Second second{.at = at, .length = length, .answered = all.answered(), .failures = all.failures};
+    Second second{.at = at, .length = length, .answered = all.came, .failures = all.failures};
     second.p50 = all.latency.at(50);
     second.p99 = all.latency.at(99);
     second.max = all.latency.max();

@@ -163,9 +163,11 @@ Task<> LoadLoop::act(User& user) {
     const std::size_t chosen = mix_.choose(user.random);
     const Failure failure = co_await ask(user, steps_[chosen]);
     const auto now = Clock::now();
-    // What was due in the warm-up and comes behind it is none of either.
-    if (user.due >= zero_ || now < zero_)
+    if (user.due < zero_ && now >= zero_) {
+        tally_.record_late(failure);
+    } else {
         tally_.record(chosen, std::chrono::duration_cast<Histogram::Duration>(now - user.due), failure);
+    }
     if (chosen == logout_ || failure == Failure::session_lost) user.signed_in = false;
     if (settings_.scenario.login && !user.signed_in) co_await sign_in(user);
     if (!settings_.keep_alive) user.client->close();

@@ -23,9 +23,9 @@ double LoadReport::per_request(double cpu_seconds) const {
 // ---- text -----------------------------------------------------------------------------------------------------------
 
 void write_text(const LoadReport& report, std::ostream& out) {
-    const std::uint64_t later = report.total.answered() - report.in_time;
     out << fmt::format("\n{} requests answered in {:.1f} s, {:.0f} a second; {}{} failed\n", report.in_time,
-                       report.measured, report.rate(), later > 0 ? fmt::format("{} more later; ", later) : "",
+                       report.measured, report.rate(),
+                       report.later > 0 ? fmt::format("{} more later; ", report.later) : "",
                        report.total.failed() + report.unsent);
     out << "latency";
     for (const auto& [name, percentile] : shown_percentiles)

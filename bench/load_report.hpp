@@ -35,7 +35,8 @@ struct LoadReport {
     Statistics total;                     ///< without the warm-up
     std::vector<std::string> step_names;  ///< for total.steps
     double measured = 0;                  ///< seconds
-    std::uint64_t in_time = 0;            ///< answers by their end; others came later, and count for the latency only
+    std::uint64_t in_time = 0;            ///< answers that came in them
+    std::uint64_t later = 0;              ///< of what was due in them; they count for the latency only
     std::uint64_t unsent = 0;             ///< requests that were due, and for which nobody was free to the end
     std::vector<ProcessUse> processes;
     double own_cpu = 0;    ///< seconds

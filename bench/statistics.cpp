@@ -16,6 +16,7 @@ bool has_answer(Failure failure) {
 void Statistics::record(std::size_t step, Histogram::Duration value, Failure failure) {
     const bool answered = has_answer(failure);
     steps[step].answered += answered ? 1 : 0;
+    came += answered ? 1 : 0;
     steps[step].failed += failure == Failure::none ? 0 : 1;
     ++failures[index(failure)];
     // Who waited in vain has waited all the same: left out, time-outs would flatter the percentiles.
@@ -23,6 +24,8 @@ void Statistics::record(std::size_t step, Histogram::Duration value, Failure fai
     steps[step].latency.record(value);
     latency.record(value);
 }
+
+void Statistics::record_late(Failure failure) { came += has_answer(failure) ? 1 : 0; }
 
 void Statistics::merge(const Statistics& other) {
     if (steps.size() < other.steps.size()) steps.resize(other.steps.size());
@@ -33,6 +36,7 @@ void Statistics::merge(const Statistics& other) {
     }
     for (std::size_t i = 0; i < failures.size(); ++i) failures[i] += other.failures[i];
     latency.merge(other.latency);
+    came += other.came;
 }
 
 std::uint64_t Statistics::answered() const {
@@ -47,6 +51,11 @@ std::uint64_t Statistics::failed() const {
 void Tally::record(std::size_t step, Histogram::Duration latency, Failure failure) {
     const std::lock_guard lock(mutex_);
     current_.record(step, latency, failure);
+}
+
+void Tally::record_late(Failure failure) {
+    const std::lock_guard lock(mutex_);
+    current_.record_late(failure);
 }
 
 Statistics Tally::take() {

@@ -20,9 +20,12 @@ struct Statistics {
     std::vector<StepStatistics> steps;
     FailureCounts failures{};
     Histogram latency;
+    std::uint64_t came = 0;  ///< answers, whenever they were due: those of the warm-up that come behind it, too
 
     explicit Statistics(std::size_t step_count = 0) : steps(step_count) {}
     void record(std::size_t step, Histogram::Duration latency, Failure failure);
+    /// What was due in the warm-up: it counts for the rate alone.
+    void record_late(Failure failure);
     void merge(const Statistics& other);
     std::uint64_t answered() const;
     std::uint64_t failed() const;
@@ -33,6 +36,7 @@ class Tally {
 public:
     explicit Tally(std::size_t step_count) : current_(step_count) {}
     void record(std::size_t step, Histogram::Duration latency, Failure failure);
+    void record_late(Failure failure);
     Statistics take();  ///< since the last call
 
 private:

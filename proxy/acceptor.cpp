@@ -59,8 +59,8 @@ void Acceptor::pause(const error_code& why) {
     spdlog::error("accept.failed address={} error=\"{}\"", name_, why.message());
     poller_.remove(socket_.get(), *this);
     pause_.expires_after(pause_time);
-    pause_.async_wait([this](error_code ec) {
-        if (ec || !is_open()) return;
+    pause_.async_wait([this, alive = std::weak_ptr(alive_)](error_code ec) {
+        if (ec || alive.expired() || !is_open()) return;
         if (const error_code failed = poller_.add_listening(socket_.get(), *this)) pause(failed);
     });
 }

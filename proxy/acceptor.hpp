@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include <boost/asio/ip/tcp.hpp>
@@ -42,6 +43,7 @@ private:
     const std::string name_;
     const Handler handler_;
     asio::steady_timer pause_;
+    const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  ///< for a pause that ends as this goes
 };
 
 }  // namespace rotagate::proxy

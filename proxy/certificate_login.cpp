@@ -80,11 +80,12 @@ Task<error_code> start_for_all(EventLoop& loop, Exchange& x, ClientCertificate& 
     const error_code failed = co_await start_session(loop, x, std::move(request), how);
     if (!failed) certificate.session = x.session->id;
     certificate.starting = false;
-    decltype(certificate.waiters) waiting;  // where it failed, one of them tries, and the others wait anew
+    decltype(certificate.waiters) waiting;  // who waits anew waits for another
     waiting.swap(certificate.waiters);
     while (!waiting.empty()) {
         ClientCertificate::Waiter& waiter = waiting.front();
         waiter.unlink();
+        waiter.failed = static_cast<bool>(failed);
         waiter.over.notify();
     }
     co_return failed;
@@ -98,6 +99,7 @@ Task<std::optional<Answer>> log_in(EventLoop& loop, Exchange& x, ClientCertifica
             ClientCertificate::Waiter waiter;
             certificate.waiters.push_back(waiter);
             co_await waiter.over.wait();
+            if (waiter.failed) co_return unavailable(loop, x);
         }
         const auto before = certificate.session;
         if (!before) break;

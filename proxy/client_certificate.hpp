@@ -21,6 +21,7 @@ struct ClientCertificate {
     /// A request that waits until the session has been started which another one on this connection starts.
     struct Waiter : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
         Signal over;
+        bool failed = false;
     };
     bool starting = false;
     boost::intrusive::list<Waiter, boost::intrusive::constant_time_size<false>> waiters;

@@ -148,6 +148,7 @@ struct Connection::Callbacks {
     static int on_not_sent(nghttp2_session* session, const nghttp2_frame* frame, int error, void*) {
         const std::int32_t id = frame->hd.stream_id;
         if (frame->hd.type != NGHTTP2_HEADERS || !nghttp2_session_find_stream(session, id)) return 0;
+        if (error == NGHTTP2_ERR_STREAM_CLOSING) return 0;  // it is being reset
         spdlog::warn("http2.head_not_sent error=\"{}\"", nghttp2_strerror(error));
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_INTERNAL_ERROR);
         return 0;

@@ -38,7 +38,9 @@ std::vector<Descriptor> open_listening_sockets(config::Address& address, std::si
 
 std::string cannot_listen(const config::Address& address, const boost::system::error_code& why) {
     std::string_view cure;
-    if (why == asio::error::address_in_use) cure = "; stop what listens there (ss -ltnp tells), or write another one";
+    if (why == asio::error::address_in_use)
+        cure = address.is_unix() ? "; stop what listens there (ss -lxp tells), remove the file, or write another one"
+                                 : "; stop what listens there (ss -ltnp tells), or write another one";
     if (why == asio::error::access_denied)
         cure = address.is_unix() ? "; let this user write there" : "; ports below 1024 need CAP_NET_BIND_SERVICE";
     return fmt::format("cannot listen on {}: {}{}", address.text(), why.message(), cure);

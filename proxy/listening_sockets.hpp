@@ -12,8 +12,8 @@ namespace rotagate::proxy {
 
 /// Listens on a TCP address with some sockets, one for each event loop, which share it by SO_REUSEPORT.
 /// @param address  port 0: the system chooses one, which is filled in
-/// @param shared   the process listens on this port already, on another address that may cover this one; otherwise
-/// nobody may: SO_REUSEPORT alone would let another gateway's port be taken, too, and half of its connections
+/// @param shared   the process itself listens on an address that covers this one, or is covered; otherwise nobody may:
+/// SO_REUSEPORT alone would let another gateway's port be taken, too, and half of its connections
 /// Throws boost::system::system_error.
 std::vector<Descriptor> open_listening_sockets(config::Address& address, std::size_t count, bool shared = false);
 

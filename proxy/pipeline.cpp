@@ -53,8 +53,9 @@ std::optional<Answer> unacceptable(const Exchange& x) {
 
 /// Whether an app that does not count path parameters (";a=b") to the path would serve what belongs to another route.
 bool parameters_change_route(const Exchange& x) {
+    const bool meant = x.route && x.route->match.path.find_first_of(";%") != std::string::npos;  // by the operator
     const auto path = without_parameters(x.target.path);
-    if (!path) return false;
+    if (!path || (meant && without_parameters(x.route->match.path))) return false;
     const std::vector<config::Route>& routes = x.site->config.routes;
     const config::Route* found = x.preflight ? preflight_route(routes, x.request, x.request.host, *path)
                                              : find_route(routes, x.request.host, *path, x.request.method);

@@ -20,7 +20,8 @@ class Pollable {
 public:
     /// Reads what has arrived, and calls nobody. All that have events do so before the first is told of them: many
     /// reads one after the other cost less than the same with the work on requests in between.
-    /// @param events  EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR: each is told once when it begins to hold
+    /// @param events  EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR: each is told once when it begins to hold;
+    /// to those that listen, for as long as it holds
     virtual void receive(std::uint32_t events) = 0;
     /// Acts on the same events.
     virtual void on_events(std::uint32_t events) = 0;

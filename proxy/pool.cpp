@@ -9,10 +9,11 @@ namespace {
 
 // Larger ones are rare, and are the C library's.
 constexpr std::size_t step = 64, largest = std::size_t{8} * 1024;
-#ifdef __SANITIZE_ADDRESS__
-constexpr std::size_t most_kept = 0;  // so that what is used after its end is noticed
-#else
 constexpr std::size_t most_kept = std::size_t{16} * 1024 * 1024;  // of a thread, whatever the sizes
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool pools = false;  // so that what is used after its end, or beyond it, is noticed
+#else
+constexpr bool pools = true;
 #endif
 
 /// What was given back, in one list for each size.
@@ -55,12 +56,12 @@ std::size_t index_of(std::size_t size) { return size == 0 ? 0 : (size - 1) / ste
 }  // namespace
 
 void* allocate(std::size_t size) {
-    if (size > largest) return ::operator new(size);
+    if (!pools || size > largest) return ::operator new(size);
     return blocks().allocate(index_of(size));
 }
 
 void free(void* memory, std::size_t size) noexcept {
-    if (size > largest) return ::operator delete(memory);
+    if (!pools || size > largest) return ::operator delete(memory);
     blocks().free(memory, index_of(size));
 }
 

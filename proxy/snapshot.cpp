@@ -150,6 +150,14 @@ std::shared_ptr<const tls::ServerContexts> contexts_of(const config::Listener& l
     }
 }
 
+/// Whether one of the addresses covers the other.
+bool overlap(const config::Address& a, const config::Address& b) {
+    const auto is_any = [](const config::Address& address) {
+        return address.host == "0.0.0.0" || address.host == "::";
+    };
+    return a.port == b.port && (a.host == b.host || is_any(a) || is_any(b));
+}
+
 void open_sockets(config::Address& address, bool shared, std::size_t index, std::vector<LoopSnapshot>& loops) {
     try {
         auto sockets = open_listening_sockets(address, loops.size(), shared);
@@ -171,11 +179,10 @@ void add_listeners(Snapshot& next, config::Config& settings, const Snapshot* in_
         const bool known = in_force && std::ranges::find(in_force->listeners, placed.id, &Snapshot::Listener::id) !=
                                            in_force->listeners.end();
         if (known) continue;
-        // Another address with the same port, which may be a wildcard.
-        const auto same_port = [&](const Snapshot::Listener& other) { return other.bound.port == placed.bound.port; };
+        const auto covers = [&](const Snapshot::Listener& other) { return overlap(other.bound, placed.bound); };
         const bool shared =
-            (in_force && std::ranges::any_of(in_force->listeners, same_port)) ||
-            std::any_of(next.listeners.begin(), next.listeners.begin() + static_cast<std::ptrdiff_t>(i), same_port);
+            (in_force && std::ranges::any_of(in_force->listeners, covers)) ||
+            std::any_of(next.listeners.begin(), next.listeners.begin() + static_cast<std::ptrdiff_t>(i), covers);
         open_sockets(placed.bound, shared, i, next.loops);
         settings.listen[i].address = placed.bound;
         for (LoopSnapshot& loop : next.loops) loop.listeners[i].settings.address = placed.bound;

@@ -12,6 +12,8 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr unsigned swept_at_once = 256;  // slots a second: all of them in about a minute
+// From one to the next, so that those of a second are of all of a cluster's nodes, which is noticed where one has gone.
+constexpr unsigned sweep_stride = 65;
 constexpr std::size_t ended_at_once =
     500;  // sessions in one call: about a millisecond, for which Redis does nothing else
 
@@ -136,7 +138,10 @@ void RedisStore::sweep() {
     if (impl_->listening && !heard) listen();
     if (std::exchange(impl_->sweeping, true)) return;
     std::vector<IdRange> slots(swept_at_once);
-    for (IdRange& range : slots) range.slot = impl_->swept++ % redis::slot_count;
+    for (IdRange& range : slots) {
+        range.slot = impl_->swept;
+        impl_->swept = (impl_->swept + sweep_stride) % redis::slot_count;
+    }
     impl_->count(std::move(slots),
                  [impl = impl_.get()](const Result<std::map<std::string, std::size_t>>&) { impl->sweeping = false; });
 }

@@ -85,6 +85,7 @@ void Client::on_error(Connection& connection, const CallPtr& call, std::string_v
     switch (diagnosis.trouble) {
         case Trouble::no_script:
             if (!call->script) break;
+            if (!call->awaited) return;
             connection.send_unanswered(call->script->load);
             return connection.send(call);
         case Trouble::moved:
@@ -109,10 +110,9 @@ void Client::on_error(Connection& connection, const CallPtr& call, std::string_v
 
 void Client::redirect(const CallPtr& call, const Connection& from, Diagnosis diagnosis) {
     if (diagnosis.node.host.empty()) diagnosis.node.host = from.server().host;
-    if (diagnosis.trouble == Trouble::moved) {
-        topology_.moved(diagnosis.slot, diagnosis.node);
-        return route(call);
-    }
+    if (diagnosis.trouble == Trouble::moved) topology_.moved(diagnosis.slot, diagnosis.node);
+    if (!call->awaited) return;  // behind what may undo it
+    if (diagnosis.trouble == Trouble::moved) return route(call);
     if (call->whole_slot) return again(call, in_a_moment);
     Connection* importing = usable(diagnosis.node, call->confirming);
     if (!importing) return again(call, in_a_moment);

@@ -246,7 +246,8 @@ def test_the_rate_is_of_what_was_answered_in_time(site, tmp_path):
     figures = ran.figures
     assert figures["answered"] <= 405, "what was due in the warm-up does not count"
     assert figures["answered_in_time"] < figures["answered"] and "more later" in ran.out
-    assert figures["rate"] <= 110, "ten users and a tenth of a second"
+    assert figures["rate"] <= 105, "ten users and a tenth of a second"
+    assert figures["rate"] >= (80 if SCALE == 1 else 20), "of which none is left out"
 
 
 def test_nobody_is_logged_out_by_two_gateways_on_one_redis(new_redis, new_fleet, app, tmp_path):
