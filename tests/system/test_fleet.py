@@ -306,6 +306,19 @@ def test_what_has_expired_is_neither_listed_nor_counted(of_its_own):
     assert stays.user() is None
 
 
+def test_the_count_is_exact_however_many_sessions_of_a_user_have_expired(of_its_own):
+    """By the first call: more of them than Redis takes out of the index in one go."""
+    fleet = of_its_own(session={"idle_timeout": milliseconds(LIFETIME), "permanent_timeout": "1m"})
+    stays = fleet.browser("stays", org="acme", permanent=True)
+    with fleet.a.client() as client:
+        client.send(250 * http1.request_bytes("GET", asked("/login", {"X-Session-User": "a", "X-Session-Org": "acme"})))
+        assert [client.read_response().status for _ in range(250)] == 250 * [200]
+    wait_for_protocol_time(LIFETIME)
+    assert fleet.first_count() == 1
+    assert fleet.first_count("acme") == 1 and fleet.listed("a", "acme") == []
+    assert stays.user() == "stays"
+
+
 # ---- what a fleet does not notice ------------------------------------------------------------------------------------
 
 def test_a_flush_of_the_scripts_is_not_noticed(new_redis, new_fleet):

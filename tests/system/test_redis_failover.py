@@ -1,17 +1,21 @@
 """SPEC section 8: Redis fails over, behind Sentinel and as a Cluster, under the load of users who are signed in, and of
 others who come and go. What was acknowledged holds: no session is lost, no revoked one alive again."""
 
+import time
+
 import pytest
 
 from harness.browser import asked, set_cookies
 from harness.churn import Churn
 from harness.deadlines import SCALE, poll
 from harness.fleet import Fleet
-from harness.load import Load
+from harness.load import Load, in_parallel
 from harness.redis_cluster import key_slot
-from harness.redis_server import session_prefix
+from harness.redis_server import RedisServer, session_prefix
+from harness.websocket import POLICY, Client, WebSocketApp
 
 RECOVERY = 3 * SCALE  # seconds after a promotion, at most; one is promised
+SOON = 1 + 2 * SCALE  # seconds: the one that is promised, and what a busy machine takes
 CONFIRMED = {"replicas": 1}
 
 
@@ -51,6 +55,31 @@ def test_a_login_that_no_replica_has_is_refused(new_redis, new_fleet):
     master.await_replicas(1)
     takes_logins(fleet)
     assert master.keys(session_prefix("bob")) == []
+
+
+def test_logins_that_are_refused_at_once_soon_leave_no_session(new_redis, new_fleet):
+    """They wait for the replica behind each other: none is forgotten, though its own time is over when it begins."""
+    master, replica = new_redis(), new_redis()
+    replica.follow(master)
+    master.await_replicas(1)
+    fleet = new_fleet(master.url, redis=CONFIRMED)
+    alice = fleet.browser("alice")
+
+    def refused(number: int) -> None:
+        answer = fleet.browser_at(fleet.a).get(asked("/login", {"X-Session-User": f"user-{number}"}))
+        assert answer.status == 503 and answer.one("Retry-After") and set_cookies(answer) == []
+
+    replica.pause()
+    try:
+        in_parallel(12, 6, refused)
+    finally:
+        replica.resume()
+    poll(lambda: fleet.first_count() == 1, "the end of the refused logins' sessions")
+    master.await_replicas(1)
+    takes_logins(fleet)  # in turn behind all that was to be confirmed
+    assert fleet.a.revoke("user=late") == 2
+    poll(lambda: master.keys("s:") == master.keys(session_prefix("alice")), "alice's session alone")
+    assert fleet.first_count() == 1 and alice.user() == "alice"
 
 
 def test_a_revocation_that_no_replica_has_is_not_acknowledged(new_redis, new_fleet):
@@ -217,6 +246,32 @@ def test_a_slot_moves_there_and_back(cluster, fleet):
     assert [visitor.user() for visitor in went] == [None] * len(went)
 
 
+@pytest.mark.parametrize("whose", ["user=user-0&org=acme", "user=user-0", "org=acme", "all=true"])
+def test_a_revocation_while_a_slot_moves_is_whole_or_refused(cluster, fleet, whose):
+    """The index has moved, and the sessions have not: who has it now must not take those for ended."""
+    prefix = session_prefix("user-0", "acme")
+    slot, home = key_slot(prefix.encode()), cluster.node_of(prefix)
+    away = next(node for node in cluster.masters() if node is not home)
+    phones = [fleet.browser("user-0", org="acme") for _ in range(3)]
+    answers = []
+
+    def kept() -> int:  # the gateways remember for a while what they have ended: Redis knows
+        return len(home.keys(prefix) + away.keys(prefix))
+
+    def between() -> None:
+        to_come = home.ask("GETKEYSINSLOT", slot, 10)
+        if len(to_come) == len(home.keys(prefix)) == len(phones) and not answers:
+            answers.append((fleet.a.admin("DELETE", f"/v1/sessions?{whose}").status, kept()))
+
+    cluster.migrate_slot(slot, away, between, last="s:")
+    (status, left), = answers
+    assert status == 503 or (status == 200 and left == 0), f"answered {status} with {left} sessions left"
+    assert len(fleet.listed("user-0", "acme")) == kept()
+    poll(lambda: fleet.b.admin("DELETE", f"/v1/sessions?{whose}").status == 200, "a revocation")
+    assert kept() == 0 and fleet.listed("user-0", "acme") == [] and fleet.first_count("acme") == 0
+    assert [phone.user() for phone in phones] == [None] * 3
+
+
 def test_a_master_of_a_cluster_is_killed(cluster, fleet):
     """Who is on the other nodes does not notice."""
     victim = cluster.node_of(session_prefix("user-0"))
@@ -236,3 +291,36 @@ def test_a_master_of_a_cluster_is_killed(cluster, fleet):
     spared.nobody_notices()
     churn.nothing_is_undone()
     assert fleet.counted() >= len(on_it) + len(elsewhere)
+
+
+def listeners(server: RedisServer) -> int:
+    """How many gateways hear there of sessions that end."""
+    return len(server.redis.client_list(_type="pubsub"))
+
+
+def test_a_node_that_is_taken_out_of_the_cluster_is_left(new_redis, new_fleet):
+    """Though its process goes on running: for requests, and for word of sessions that end elsewhere."""
+    cluster = new_redis.cluster(replicas=0)
+    fleet = new_fleet(cluster.url)
+    app = WebSocketApp(fleet.app, "/ws")
+    gone, *stay = cluster.nodes
+    poll(lambda: [node.cut_connections("pubsub") for node in stay] and listeners(gone) == 2, "both listen there")
+    on_it = {user: fleet.browser(user) for user in users_of(cluster, gone, 4)}
+    cluster.remove(gone, heir=stay[0])
+    removed = time.monotonic()
+    for user, browser in on_it.items():
+        for gateway in fleet.gateways:
+            poll(lambda: browser.at(gateway).get("/account").status == 200, f"{user} is served\n{gateway.stderr()}")
+    served = time.monotonic()
+    print(f"all served {served - removed:.3f} s after the removal")
+    assert served - removed < RECOVERY
+    poll(lambda: listeners(gone) == 0 and sum(map(listeners, stay)) == 2, "both gateways listen elsewhere")
+    print(f"both listened elsewhere {time.monotonic() - removed:.3f} s after the removal")
+    for here, there in (fleet.gateways, reversed(fleet.gateways)):
+        alice = fleet.browser_at(here, "alice")
+        client = Client(there, "/ws", browser=alice)
+        client.echoes(app.end())
+        assert alice.logout().status == 200
+        ended = time.monotonic()
+        assert client.read_close().code == POLICY
+        assert time.monotonic() - ended < SOON

@@ -13,7 +13,7 @@ import pytest
 from redis import ResponseError
 
 from harness.browser import asked, set_cookies
-from harness.deadlines import PACE, SCALE, poll, wait_for_protocol_time
+from harness.deadlines import PACE, SCALE, milliseconds, poll, wait_for_protocol_time
 from harness.fleet import STORE_TIMEOUT, Fleet
 from harness.gateway import rotation
 from harness.load import MARGIN
@@ -245,6 +245,25 @@ def test_who_is_signed_in_may_leave_when_memory_is_full(new_redis, new_fleet):
     assert alice.logout().status == 200
     server.redis.config_set("maxmemory", "0")
     assert bob.user() is None and server.keys(session_prefix("alice")) == []
+
+
+def test_operators_count_list_and_revoke_when_memory_is_full(new_redis, new_fleet):
+    """Also where sessions have outlived the time that the index has for them: each call meets such ones."""
+    server = new_redis(maxmemory_policy="noeviction")
+    lifetime = 2 * PACE
+    fleet = new_fleet(server.url, session={"idle_timeout": milliseconds(lifetime)})
+    alice, *others = (fleet.browser(user, org="acme") for user in ("alice", "bob", "carol", "dave"))
+    with fleet.load(dict(zip(("bob", "carol", "dave"), others))) as load:
+        with fleet.load({"alice": alice}) as hers:
+            server.redis.config_set("maxmemory", "1mb")
+            wait_for_protocol_time(lifetime)
+        assert fleet.a.revoke("user=alice&org=acme") == 1
+        assert len(fleet.b.sessions(user="bob", org="acme")) == 1
+        assert fleet.first_count() == 3 and len(fleet.a.sessions(user="carol")) == 1
+        server.redis.config_set("maxmemory", "0")
+    hers.nobody_notices()
+    load.nobody_notices()
+    assert alice.user() is None
 
 
 def test_answers_that_are_late(new_redis, new_fleet):

@@ -6,7 +6,7 @@ import subprocess
 from urllib.parse import quote
 
 from harness.browser import Browser
-from harness.deadlines import PACE, PATIENCE, milliseconds
+from harness.deadlines import PACE, PATIENCE, milliseconds, poll
 from harness.gateway import Gateway, merged
 from harness.load import Load
 from harness.upstream import RecordingUpstream
@@ -89,6 +89,12 @@ class Fleet:
         counts = [gateway.admin("GET", f"/v1/users/count{query}").json()["users"] for gateway in self.gateways]
         assert len(set(counts)) == 1, f"the gateways do not agree: {counts}"
         return counts[0]
+
+    def first_count(self, org: str | None = None) -> int:
+        """What the first gateway counts as soon as it can tell: a 503 is asked again, as an operator does."""
+        query = "?org=" + quote(org, safe="") if org else ""
+        answer = poll(lambda: (one := self.a.admin("GET", f"/v1/users/count{query}")).status == 200 and one, "a count")
+        return answer.json()["users"]
 
     def serves_the_public(self) -> None:
         """Routes without sessions go on, whatever the store does."""

@@ -1,4 +1,4 @@
-"""Three masters, each with a replica, as a Redis Cluster."""
+"""Three masters, each with a replica or without, as a Redis Cluster."""
 
 import subprocess
 import time
@@ -38,12 +38,15 @@ class ClusterNode(RedisServer):
 class RedisCluster:
     """Ready when every node says that the cluster is well, and the replicas have what their masters have."""
 
-    def __init__(self, new_folder, **options):
-        """@param options  of each node's redis.conf"""
+    def __init__(self, new_folder, replicas: int = 1, **options):
+        """@param replicas  of each master. @param options  of each node's redis.conf"""
         self.nodes: list[ClusterNode] = []
+        self._replicas = replicas
         try:
-            for _ in range(2 * MASTERS):
+            for _ in range(MASTERS * (1 + replicas)):
                 self.nodes.append(ClusterNode(new_folder(), **options))
+            # The first one has the first slots; and the gateways listen to it, which prefer the lowest address.
+            self.nodes.sort(key=lambda node: node.port)
             self._join()
         except BaseException:
             self.close()
@@ -51,19 +54,19 @@ class RedisCluster:
 
     def _join(self) -> None:
         made = subprocess.run(["redis-cli", "--cluster", "create", *[node.address for node in self.nodes],
-                               "--cluster-replicas", "1", "--cluster-yes"], capture_output=True, text=True,
-                              timeout=3 * PATIENCE)
+                               "--cluster-replicas", str(self._replicas), "--cluster-yes"],
+                              capture_output=True, text=True, timeout=3 * PATIENCE)
         assert made.returncode == 0, made.stdout + made.stderr
         poll(self._is_well, "the cluster is well", 3 * PATIENCE)
         for node in self.nodes:
             if node.is_master:
-                node.await_replicas(1)
+                node.await_replicas(self._replicas)
             else:
                 node.await_link()
 
     def _is_well(self) -> bool:
-        return all(node.state()["cluster_state"] == "ok" and self._roles(node) == [False] * MASTERS + [True] * MASTERS
-                   for node in self.nodes)
+        roles = [False] * MASTERS + [True] * MASTERS * self._replicas
+        return all(node.state()["cluster_state"] == "ok" and self._roles(node) == roles for node in self.nodes)
 
     @staticmethod
     def _roles(node: ClusterNode) -> list[bool]:
@@ -71,7 +74,7 @@ class RedisCluster:
 
     @property
     def url(self) -> str:
-        """Names three of them: two masters and a replica."""
+        """Names three of them at most: two masters and a replica."""
         return "redis+cluster://" + ",".join(node.address for node in self.nodes[1:4])
 
     def _living(self) -> list[ClusterNode]:
@@ -134,22 +137,41 @@ class RedisCluster:
         self.await_promotion(replica)
         self.await_agreement()
 
-    def migrate_slot(self, slot: int, to: ClusterNode, between=lambda: None) -> None:
+    def migrate_slot(self, slot: int, to: ClusterNode, between=lambda: None, last: str = "") -> None:
         """Moves a slot as redis-cli --cluster reshard does, key by key.
 
         @param between  called after every step
+        @param last     what keys begin with that move after all others
         """
         source = self.node_of_slot(slot)
         assert source is not to
         to.ask("SETSLOT", slot, "IMPORTING", source.id)
         source.ask("SETSLOT", slot, "MIGRATING", to.id)
         between()
-        while keys := source.ask("GETKEYSINSLOT", slot, 1):
-            source.redis.execute_command("MIGRATE", HOST, to.port, "", 0, int(PATIENCE * 1000), "KEYS", *keys)
+        while keys := source.ask("GETKEYSINSLOT", slot, 1000):
+            key = min(keys, key=lambda key: key.startswith(last))
+            source.redis.execute_command("MIGRATE", HOST, to.port, "", 0, int(PATIENCE * 1000), "KEYS", key)
             between()
         for node in [to, source] + [node for node in self.masters() if node not in (to, source)]:
             node.ask("SETSLOT", slot, "NODE", to.id)
             between()
+
+    def remove(self, node: ClusterNode, heir: ClusterNode) -> None:
+        """Moves all slots of a master that has some session, and has the others forget it, as redis-cli --cluster
+        reshard and del-node do. Its process goes on, as a cluster of its own that has no slots."""
+        for slot in {key_slot(key.encode()) for key in node.keys()}:
+            self.migrate_slot(slot, heir)
+        rest = [slot for first, last, (_, port, *_), *_ in self._slots(node) if port == node.port
+                for slot in range(first, last + 1)]
+        others = [other for other in self._living() if other is not node]
+        for told in [node, heir] + [other for other in others if other is not heir]:
+            with told.redis.pipeline(transaction=False) as line:
+                for slot in rest:
+                    line.execute_command("CLUSTER SETSLOT", slot, "NODE", heir.id)
+                line.execute()
+        for other in others:
+            other.ask("FORGET", node.id)
+        node.ask("RESET", "SOFT")
 
     def close(self) -> None:
         for node in self.nodes:
