@@ -34,7 +34,7 @@ def ipv6(client: str, additions: bytes = b"") -> bytes:
 def listeners(config: dict) -> list[dict]:
     """The standard one, and two behind a proxy."""
     first = config["listen"][0]
-    return [first, first | {"address": "127.0.0.1:0", "proxy_protocol": True},
+    return [first | {"address": "127.0.0.1:0"}, first | {"address": "127.0.0.1:0", "proxy_protocol": True},
             {"address": "127.0.0.1:0", "proxy_protocol": True}]
 
 
