@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 
 using rotagate::proxy::canonical_target;
+using rotagate::proxy::without_parameters;
 
 namespace {
 
