@@ -67,6 +67,19 @@ Answer unavailable(EventLoop& loop, const Exchange& x) {
     return {.status = 503, .reason = "store_unavailable"};
 }
 
+/// Has the requests go on that have waited for a session to be started.
+void tell_waiters(ClientCertificate& certificate, bool failed) {
+    certificate.starting = false;
+    decltype(certificate.waiters) waiting;  // who waits anew waits for another
+    waiting.swap(certificate.waiters);
+    while (!waiting.empty()) {
+        ClientCertificate::Waiter& waiter = waiting.front();
+        waiter.unlink();
+        waiter.failed = failed;
+        waiter.over.notify();
+    }
+}
+
 /// Starts a session. Requests that come on the connection meanwhile wait for it: each with one of its own would
 /// displace the user's others. Errors: unavailable.
 Task<error_code> start_for_all(EventLoop& loop, Exchange& x, ClientCertificate& certificate) {
@@ -77,17 +90,15 @@ Task<error_code> start_for_all(EventLoop& loop, Exchange& x, ClientCertificate& 
                                 .replaces = x.ended};
     constexpr std::string_view how = "by the client certificate";
     certificate.starting = true;
-    const error_code failed = co_await start_session(loop, x, std::move(request), how);
-    if (!failed) certificate.session = x.session->id;
-    certificate.starting = false;
-    decltype(certificate.waiters) waiting;  // who waits anew waits for another
-    waiting.swap(certificate.waiters);
-    while (!waiting.empty()) {
-        ClientCertificate::Waiter& waiter = waiting.front();
-        waiter.unlink();
-        waiter.failed = static_cast<bool>(failed);
-        waiter.over.notify();
+    error_code failed;
+    try {
+        failed = co_await start_session(loop, x, std::move(request), how);
+    } catch (...) {
+        tell_waiters(certificate, true);
+        throw;
     }
+    if (!failed) certificate.session = x.session->id;
+    tell_waiters(certificate, static_cast<bool>(failed));
     co_return failed;
 }
 

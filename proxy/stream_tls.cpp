@@ -71,7 +71,7 @@ bool Stream::decrypt() {
     if (replies > 0 && !send_sealed()) {
         unsent_replies_ += replies;
         // Who has TLS answer on and on, and takes none of it, would have us keep it all.
-        if (unsent_replies_ > most_replies) abort(asio::error::no_buffer_space);
+        if (unsent_replies_ > most_replies) abort(asio::error::connection_aborted);
     }
     return progress;
 }

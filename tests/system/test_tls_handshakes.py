@@ -11,6 +11,7 @@ import xml.etree.ElementTree as xml
 import pytest
 
 from harness.certificates import Authority
+from harness.cases import cases
 from harness.client import connect
 from harness.deadlines import PATIENCE, SCALE, poll
 from harness.full_send_buffers import FullSendBuffers
@@ -191,7 +192,10 @@ def test_who_renews_the_keys_now_and_then_is_served(site):
             assert client.get("/public/x").status == 200
 
 
-def test_key_updates_without_end_whose_answers_nobody_takes_end_the_connection(new_site, tmp_path):
+@pytest.mark.parametrize("begun", cases({
+    "T3-nothing": b"", "T3-head": b"GET /public/x HTTP/1.1\r\nHost: exam",
+    "T3-body": b"POST /public/x HTTP/1.1\r\nHost: example.test\r\nContent-Length: 1000\r\n\r\n"}))
+def test_key_updates_without_end_whose_answers_nobody_takes_end_the_connection(new_site, tmp_path, begun):
     """T3: a few bytes have the gateway say something, too, which it would have to keep."""
     buffers = FullSendBuffers(tmp_path)
     site = new_site(environment=buffers.environment)
@@ -200,7 +204,8 @@ def test_key_updates_without_end_whose_answers_nobody_takes_end_the_connection(n
             assert client.get("/public/x").status == 200
         buffers.fill(site.gateway.address)
         slow.update_times(50)
-        flooding.send(b"POST /public/x HTTP/1.1\r\nHost: example.test\r\nContent-Length: 1000\r\n\r\n")
+        if begun:
+            flooding.send(begun)
         flooding.update_times(5000)
         flooding.sock.settimeout(PATIENCE)
         ended(flooding.sock)  # TimeoutError if the gateway keeps it open
@@ -340,7 +345,6 @@ def test_sslscan_finds_nothing(site):
     assert groups == {"x25519", "secp256r1", "secp384r1"}
 
 
-@pytest.mark.skipif(SCALE > 1, reason="what is offered does not depend on the build, and this takes long")
 def test_testssl_finds_nothing(site, tmp_path):
     """Protocols, kinds of ciphers, the server's preferences, and all the attacks that it knows; the certificate is a
     test's own. It takes most of a minute."""
