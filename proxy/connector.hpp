@@ -3,16 +3,13 @@
 #include <memory>
 #include <string>
 
-#include <boost/asio/basic_stream_socket.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
-
 #include "config/config.hpp"
 #include "proxy/deadlines.hpp"
+#include "proxy/socket.hpp"
 #include "proxy/stream.hpp"
 
 namespace rotagate::proxy {
 
-using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, Executor>;  // TCP or unix
 using Endpoint = asio::generic::stream_protocol::endpoint;
 
 /// The name that a server's certificate must be for; empty: the upstream is spoken to without TLS.

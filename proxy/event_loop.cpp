@@ -161,7 +161,7 @@ void EventLoop::serve(std::shared_ptr<Listening> listening, Descriptor socket, c
 
 /// A connection whose proxy tells first who its client is.
 Task<> EventLoop::serve_proxied(std::shared_ptr<Listening> listening, Descriptor accepted, Peer peer) {
-    ProxiedSocket socket(context);
+    Socket socket(context);
     ProxyHeader header;
     error_code ec;
     socket.assign({AF_INET, IPPROTO_TCP}, accepted.get(), ec);

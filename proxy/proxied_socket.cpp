@@ -24,7 +24,7 @@ error_code feed(int descriptor, ProxyHeader& header) {
 
 }  // namespace
 
-Task<error_code> read_proxy_header(ProxiedSocket& socket, ProxyHeader& header, Deadlines& deadlines,
+Task<error_code> read_proxy_header(Socket& socket, ProxyHeader& header, Deadlines& deadlines,
                                    config::Duration timeout) {
     bool late = false;
     Deadline reading([&] {
@@ -37,7 +37,7 @@ Task<error_code> read_proxy_header(ProxiedSocket& socket, ProxyHeader& header, D
         error_code ec = feed(socket.native_handle(), header);
         if (ec != asio::error::would_block) co_return ec;
         Signal ready;
-        socket.async_wait(ProxiedSocket::wait_read, [&](error_code error) {
+        socket.async_wait(Socket::wait_read, [&](error_code error) {
             ec = error;
             ready.notify();
         });

@@ -1,6 +1,7 @@
 #include "proxy/server.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <new>
 #include <stdexcept>
@@ -8,29 +9,13 @@
 #include <utility>
 
 #include <boost/asio/post.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <spdlog/spdlog.h>
 
-#include "proxy/admin.hpp"
-#include "proxy/event_loop.hpp"
-#include "proxy/health.hpp"
 #include "proxy/listening_sockets.hpp"
-#include "proxy/log_line.hpp"
-#include "session/stores.hpp"
+#include "proxy/server_impl.hpp"
 
 namespace rotagate::proxy {
 namespace {
-
-double seconds_since_1970() {
-    return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
-std::string in_quotes(std::string_view text) {
-    fmt::memory_buffer out;
-    append_quoted(out, text);
-    return fmt::to_string(out);
-}
 
 /// The first snapshot. What cannot be used ends the start.
 Snapshot first_snapshot(config::Config settings) try {
@@ -39,72 +24,7 @@ Snapshot first_snapshot(config::Config settings) try {
     throw std::runtime_error(unusable.what());
 }
 
-/// The keys in force, and behind them those that are new.
-std::shared_ptr<const session::KeyRing> all_keys(const session::KeyRing& in_force, const session::KeyRing& coming) {
-    auto all = std::make_shared<session::KeyRing>(in_force);
-    for (const session::CookieKey& key : coming.keys)
-        if (std::ranges::find(in_force.keys, key.id, &session::CookieKey::id) == in_force.keys.end())
-            all->keys.push_back(key);
-    return all;
-}
-
 }  // namespace
-
-struct Server::Impl {
-    Impl(config::Config settings, std::function<config::Loaded()> its_load);
-    void run();
-
-    void housekeeping();
-    void await_signal();
-    void on_signal(int signal);
-    void drain(int signal);
-    void expired(const session::SessionId& id, session::Expiry why);
-    AdminParts admin_parts();
-    /// Throws Unusable, or std::runtime_error for the token.
-    std::unique_ptr<Admin> open_admin(const config::Admin& settings);
-    void log_listeners(const std::vector<Snapshot::Listener>& before) const;
-
-    // How a reload goes on: read, prepared, all loops know the new keys, all loops have it in force.
-    void reload();
-    void prepare(config::Config settings);
-    void bring_into_force();
-    void reload_done();
-    void reload_failed(const std::vector<config::Issue>& errors);
-    std::function<void()> when_all_loops(std::function<void()> then);
-
-    const std::function<config::Loaded()> load;
-    Metrics metrics;
-    LoopMetrics& control_metrics = metrics.add_loop();
-    Shared shared;
-
-    // The main thread's own loop: signals, admin address, health checks, housekeeping.
-    asio::io_context control{1};
-    std::unique_ptr<session::SessionStores> stores;
-    std::shared_ptr<session::SessionStore> store;
-    Snapshot in_force;
-    AccessLog access_log;
-    SecurityLog security_log;
-    Deadlines deadlines;
-    asio::signal_set signals{control, SIGTERM, SIGINT, SIGHUP};
-    asio::steady_timer ticker{control};
-    std::vector<std::unique_ptr<EventLoop>> loops;
-    HealthChecks health{control, deadlines};
-    std::unique_ptr<Admin> admin;
-    std::size_t running = 0;
-    unsigned ticks = 0;
-    bool draining = false;
-
-    /// What a reload has prepared, until all loops know its keys.
-    struct Coming {
-        Snapshot snapshot;
-        std::unique_ptr<Admin> admin{};   ///< another one; null: none, or the one that is there
-        std::optional<AdminGate> gate{};  ///< of the one that is there
-    };
-    std::optional<Coming> coming;
-    bool reloading = false, reload_again = false;  ///< another SIGHUP has come meanwhile
-    std::chrono::steady_clock::time_point reload_began;
-    double loaded_at = seconds_since_1970();
-};
 
 Server::Impl::Impl(config::Config settings, std::function<config::Loaded()> its_load)
     : load(std::move(its_load)),
@@ -240,102 +160,6 @@ void Server::Impl::expired(const session::SessionId& id, session::Expiry why) {
                         .request_id = {},
                         .detail = {}},
                        control_metrics);
-}
-
-// ---- reload ---------------------------------------------------------------------------------------------------------
-
-void Server::Impl::reload() {
-    reloading = true;
-    reload_began = std::chrono::steady_clock::now();
-    config::Loaded loaded;
-    try {
-        loaded = load();
-        for (const config::Issue& warning : loaded.warnings)
-            spdlog::warn("reload.warning message={}", in_quotes(warning.text()));
-        if (!loaded.ok()) return reload_failed(loaded.errors);
-        prepare(std::move(loaded.config));
-    } catch (const Unusable& unusable) {
-        std::vector<config::Issue> errors;
-        for (const auto& [key, message] : unusable.settings) errors.push_back(loaded.places.issue(key, message));
-        reload_failed(errors);
-    } catch (const std::exception& error) {
-        reload_failed({loaded.places.issue("", error.what())});
-    }
-}
-
-void Server::Impl::reload_failed(const std::vector<config::Issue>& errors) {
-    coming.reset();
-    control_metrics.reloads_failed.add();
-    for (const config::Issue& error : errors) spdlog::error("reload.error message={}", in_quotes(error.text()));
-    spdlog::error("reload.failed errors={} detail=\"the configuration that was in force stays so\"", errors.size());
-    reloading = false;
-}
-
-/// A callback for each loop to call. @param then  is called on the main thread when all have
-std::function<void()> Server::Impl::when_all_loops(std::function<void()> then) {
-    auto left = std::make_shared<std::size_t>(loops.size());
-    return [this, left, then = std::move(then)] {
-        asio::post(control, [left, then] {
-            if (--*left == 0) then();
-        });
-    };
-}
-
-/// Makes all that can fail, and has the loops learn the keys, the last thing before it comes into force.
-void Server::Impl::prepare(config::Config settings) {
-    coming.emplace(Coming{make_snapshot(std::move(settings), &in_force)});
-    const auto& wanted = coming->snapshot.config->admin;
-    try {
-        const bool same = admin && wanted && in_force.config->admin->address == wanted->address;
-        if (same) coming->gate.emplace(*wanted);
-        if (wanted && !same) coming->admin = open_admin(*wanted);
-    } catch (const std::runtime_error& error) {
-        throw Unusable("admin.token_file", error.what());
-    }
-    try {
-        in_force.tls->tickets.use(coming->snapshot.config->tls_tickets);  // the last that can fail
-    } catch (const std::runtime_error& error) {
-        throw Unusable("tls_tickets.key_files", error.what());
-    }
-    if (coming->snapshot.keys == in_force.keys) return bring_into_force();
-    const auto keys = all_keys(*in_force.keys, *coming->snapshot.keys);
-    const auto learnt = when_all_loops([this] { bring_into_force(); });
-    for (const auto& loop : loops) loop->learn_keys(keys, learnt);
-}
-
-/// Nothing here can fail.
-void Server::Impl::bring_into_force() {
-    Coming next = std::move(*coming);
-    coming.reset();
-    const auto listeners = std::exchange(in_force, std::move(next.snapshot)).listeners;
-    stores->adopt(in_force.config->session);
-    const auto taken_over = when_all_loops([this] { reload_done(); });
-    std::vector<LoopSnapshot> snapshots = std::exchange(in_force.loops, {});
-    for (std::size_t i = 0; i < loops.size(); ++i) loops[i]->reload(std::move(snapshots[i]), taken_over);
-    access_log.flush();
-    access_log = in_force.access_log;
-    security_log = in_force.security_log;
-    set_process_log_level(in_force.config->log.level);
-    log_listeners(listeners);
-    health.follow(in_force.upstreams);
-    if (next.gate) {
-        admin->set_gate(std::move(*next.gate));
-    } else {
-        admin = std::move(next.admin);
-        if (admin) spdlog::info("admin.listening address={}", admin->address());
-    }
-    loaded_at = seconds_since_1970();
-    control_metrics.reloads_done.add();
-}
-
-void Server::Impl::reload_done() {
-    const config::Config& settings = *in_force.config;
-    const auto took = std::chrono::steady_clock::now() - reload_began;
-    spdlog::info("reload.done number={} listeners={} upstreams={} routes={} took_ms={}", in_force.number - 1,
-                 settings.listen.size(), settings.upstreams.size(), settings.routes.size(),
-                 std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
-    reloading = false;
-    if (std::exchange(reload_again, false)) reload();
 }
 
 Server::Server(config::Config config, std::function<config::Loaded()> load)

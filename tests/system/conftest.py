@@ -23,7 +23,7 @@ from harness.upstream import RecordingUpstream
 # most tests, and ThreadSanitizer (tests/CMakeLists.txt) has nothing to find in them.
 ONE_THREAD = {f"test_{name}.py" for name in (
     "cookies", "cors", "differential_framing", "framing", "http2", "http2_attacks", "identity_headers", "paths",
-    "proxy_protocol", "tls_client_certificates", "tls_hosts", "websocket_autobahn", "websocket_peers")}
+    "proxy_protocol", "tls_client_certificates", "tls_handshakes", "tls_hosts", "websocket_autobahn", "websocket_peers")}
 
 
 def pytest_configure(config):

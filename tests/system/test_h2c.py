@@ -2,7 +2,6 @@
 
 import subprocess
 import threading
-import time
 
 import pytest
 from h2.errors import ErrorCodes
@@ -12,7 +11,7 @@ from harness import http1
 from harness.browser import Http2Browser, set_cookies
 from harness.cases import cases
 from harness.client import connect
-from harness.deadlines import PATIENCE, SCALE, poll
+from harness.deadlines import PATIENCE, SCALE, poll, stands_still, wait_for_protocol_time
 from harness.gateway import COOKIE, free_port, route
 from harness.http1 import crlf
 from harness.http2 import (ACK, END_HEADERS, END_STREAM, HEADERS, PING, SETTINGS, FrameClient, Reset, block, frame,
@@ -342,9 +341,8 @@ def test_the_end_of_a_session_ends_its_calls(calls, app, signed_in):
     """SPEC R6"""
     def pour(call):
         call.send_head()
-        while call.reset is None and not call.connection.closed:
+        while call.is_wanted_for(0.02):
             call.send(b"x" * 100)
-            time.sleep(0.02)
 
     app.on("/private/pour", pour)
     with calls.http2() as client:
@@ -398,14 +396,7 @@ def test_a_slow_client_holds_up_its_app_and_nobody_else(calls, app):
     with calls.http2(crediting=False) as slow, calls.gateway.flat_memory(ALLOWANCE):
         stream = slow.open(path="/pour")
         slow.read_head(stream)
-
-        def stuck():
-            before = len(sent)
-            time.sleep(0.3 * SCALE)
-            return len(sent) == before
-
-        poll(stuck, "the app is held up")
-        assert sum(sent) < 2 * 2**20
+        assert stands_still(sent) < 2 * 2**20, "the app is held up"
         with calls.http2() as client:
             for _ in range(20):
                 assert client.get("/beside").body == b"plain"
@@ -466,7 +457,7 @@ def test_an_upload_that_takes_long_beside_its_answer_is_no_silence(new_site, new
         stream = client.open("POST", "/collect", end=False)
         client.read_head(stream)
         for _ in range(8):
-            time.sleep(0.2 * SCALE)
+            wait_for_protocol_time(0.2 * SCALE)
             client.send_body(stream, b"x")
         client.send_body(stream, b"", end=True)
         assert client.read_response(stream).body == b"x" * 8

@@ -15,7 +15,7 @@ from hyperframe.frame import GoAwayFrame, PingFrame
 from harness import http1
 from harness.browser import app_saw, asked
 from harness.cases import cases
-from harness.deadlines import PACE, PATIENCE, SCALE, milliseconds, poll, wait_for_protocol_time
+from harness.deadlines import PACE, PATIENCE, SCALE, milliseconds, poll, stands_still, wait_for_protocol_time
 from harness.gateway import route
 from harness.http1 import crlf
 from harness.http2 import (ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, MALFORMED, PADDED, PING, PREFACE, SETTINGS, WINDOW,
@@ -90,15 +90,6 @@ def pour_counted(app, path: str) -> list[int]:
 
     app.on(path, pour)
     return sent
-
-
-def stands_still(counted: list[int]) -> int:
-    """The sum, once it does not grow any more."""
-    before = -1
-    while before != sum(counted):
-        before = sum(counted)
-        wait_for_protocol_time(0.3 * PACE)
-    return before
 
 
 @pytest.mark.parametrize("length, data, framing", cases({

@@ -33,14 +33,19 @@ def takes_logins(fleet: Fleet) -> None:
              f"a login\n{gateway.stderr()}")
 
 
+def with_a_replica(new_redis, new_fleet) -> tuple[RedisServer, RedisServer, Fleet]:
+    """A master, a replica that has to confirm, and gateways on them."""
+    master, replica = new_redis(), new_redis()
+    replica.follow(master)
+    master.await_replicas(1)
+    return master, replica, new_fleet(master.url, redis=CONFIRMED)
+
+
 # ---- replicas that confirm -------------------------------------------------------------------------------------------
 
 def test_a_login_that_no_replica_has_is_refused(new_redis, new_fleet):
     """session.redis.replicas: and what was refused is no session."""
-    master, replica = new_redis(), new_redis()
-    replica.follow(master)
-    master.await_replicas(1)
-    fleet = new_fleet(master.url, redis=CONFIRMED)
+    master, replica, fleet = with_a_replica(new_redis, new_fleet)
     alice = fleet.browser("alice")
     replica.pause()
     try:
@@ -59,10 +64,7 @@ def test_a_login_that_no_replica_has_is_refused(new_redis, new_fleet):
 
 def test_logins_that_are_refused_at_once_soon_leave_no_session(new_redis, new_fleet):
     """They wait for the replica behind each other: none is forgotten, though its own time is over when it begins."""
-    master, replica = new_redis(), new_redis()
-    replica.follow(master)
-    master.await_replicas(1)
-    fleet = new_fleet(master.url, redis=CONFIRMED)
+    master, replica, fleet = with_a_replica(new_redis, new_fleet)
     alice = fleet.browser("alice")
 
     def refused(number: int) -> None:
@@ -84,10 +86,7 @@ def test_logins_that_are_refused_at_once_soon_leave_no_session(new_redis, new_fl
 
 def test_a_revocation_that_no_replica_has_is_not_acknowledged(new_redis, new_fleet):
     """But it is tried: better ended without a word than alive."""
-    master, replica = new_redis(), new_redis()
-    replica.follow(master)
-    master.await_replicas(1)
-    fleet = new_fleet(master.url, redis=CONFIRMED)
+    master, replica, fleet = with_a_replica(new_redis, new_fleet)
     alice, bob = fleet.browser("alice"), fleet.browser("bob")
     replica.pause()
     try:

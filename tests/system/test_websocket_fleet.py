@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from harness.deadlines import SCALE
+from harness.deadlines import SCALE, wait_for_protocol_time
 from harness.gateway import rotation
 from harness.redis_server import session_prefix
 from harness.websocket import POLICY, TEXT, Client, Http2Client, WebSocketApp
@@ -92,7 +92,7 @@ def test_messages_on_one_gateway_keep_those_on_the_other_open(new_redis, new_fle
     while time.monotonic() - began < 5:
         busy.send(TEXT, b"x")
         assert busy_end.read().payload == b"x"
-        time.sleep(0.1)  # a user who types
+        wait_for_protocol_time(0.1)  # a user who types
     idle.echoes(idle_end)
     keys = redis.keys(session_prefix("alice"))
     assert len(keys) == 1 and redis.redis.pttl(keys[0]) > 1000

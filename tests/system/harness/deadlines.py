@@ -29,6 +29,15 @@ def poll(condition, what: str, patience: float = PATIENCE):
         time.sleep(0.005)
 
 
+def stands_still(counted: list[int]) -> int:
+    """The sum of what somebody goes on counting, once it does not grow any more."""
+    before = -1
+    while before != sum(counted):
+        before = sum(counted)
+        wait_for_protocol_time(0.3 * PACE)
+    return before
+
+
 def milliseconds(seconds: float) -> str:
     """As the configuration spells it."""
     return f"{round(seconds * 1000)}ms"

@@ -73,6 +73,11 @@ class Call:
             self.connection.h2.reset_stream(self.stream, code)
             self.connection.flush()
 
+    def is_wanted_for(self, seconds: float) -> bool:
+        """Whether the gateway lets so much time pass without cancelling it."""
+        with self.connection.changed:
+            return not self.connection.changed.wait_for(lambda: self.reset is not None or self.connection.closed, seconds)
+
     def await_reset(self) -> int:
         """The code by which the gateway cancels it."""
         with self.connection.changed:
