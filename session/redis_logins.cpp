@@ -65,7 +65,8 @@ void RedisStore::Impl::started(Session session, NewSession request, const CallPt
                                Completion<Started> done) {
     session.created = session.last_seen = Millis{reply[1].integer()};
     session.expires = Millis{reply[2].integer()};
-    Started result{.session = std::move(session), .replaced = reply[3].integer() == 1, .displaced = ids_from(reply, 4)};
+    const bool replaced = reply[3].integer() == 1 || (call->repeated && request.replaces);  // as in end()
+    Started result{.session = std::move(session), .replaced = replaced, .displaced = ids_from(reply, 4)};
     const auto now = steady_clock::now();
     for (const SessionId& id : result.displaced) shared.ended.add(id.text, now);
     if (request.replaces) shared.ended.add(request.replaces->text, now);
@@ -109,8 +110,10 @@ void RedisStore::Impl::end(const SessionId& id, bool mark_replaced, Completion<b
     ask(call, 0, [this, call = std::weak_ptr(call), id, done = std::move(done)](Result<Reply> reply) {
         if (!reply) return done(failed_bool(reply.error()));
         shared.ended.add(id.text, steady_clock::now());
-        const bool there = (*reply)[1].integer() == 1;
-        confirm(*call.lock(), [there, done](Result<> confirmed) {
+        const CallPtr ending = call.lock();
+        // The first try ended it, though the answer to it was lost; who asks wants to know, and to have it logged.
+        const bool there = (*reply)[1].integer() == 1 || ending->repeated;
+        confirm(*ending, [there, done](Result<> confirmed) {
             done(confirmed ? Result<bool>{there} : failed_bool(confirmed.error()));
         });
     });

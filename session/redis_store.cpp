@@ -107,6 +107,7 @@ void RedisStore::present(const SessionCookie& cookie, Presentation wanted, Compl
         impl.spare.pop_back();
         call->wire.clear();
         call->awaited = true;
+        call->repeated = false;
         call->deadline = {};
     }
     const redis::Scripts& scripts = impl.shared.scripts;
@@ -123,13 +124,10 @@ void RedisStore::present(const SessionCookie& cookie, Presentation wanted, Compl
 
 void RedisStore::Impl::presented(const PresentCall& call, Reply reply, const Completion<Session>& done) {
     const SessionId& id = call.id;
-    constexpr int gone = 0, replayed = 2, reported = 3;
+    constexpr int gone = 0, replay = 2, reported = 3;
     const auto verdict = reply[0].integer();
-    if (verdict == gone) return tell_whether_replaced(id, call.deadline, done);
-    if (verdict == replayed) {
-        end_unconfirmed(id, false);  // out of the index, and known everywhere
-        return done(SessionErrc::replayed);
-    }
+    if (verdict == gone) return tell_why_gone(call, done);
+    if (verdict == replay) return replayed(id, done);
     std::string_view state = reply[2].text();
     const auto created = next_number(state), permanent = next_number(state), expires = next_number(state);
     Session session{.id = id,
@@ -144,17 +142,23 @@ void RedisStore::Impl::presented(const PresentCall& call, Reply reply, const Com
     done(std::move(session));
 }
 
-/// The session is not there; a login may have ended it a moment ago. GETEX without a change counts as a write: a
-/// replica that is taken for a master refuses it, so that what it has not heard of yet is not taken for ended.
-void RedisStore::Impl::tell_whether_replaced(const SessionId& id, redis::SteadyTime deadline,
-                                             Completion<Session> done) {
+void RedisStore::Impl::replayed(const SessionId& id, const Completion<Session>& done) {
+    end_unconfirmed(id, false);  // out of the index, and known everywhere
+    done(SessionErrc::replayed);
+}
+
+/// The session is not there. A login may have ended it a moment ago; or this very call, when it was sent the first time
+/// and its answer was lost. GETEX without a change counts as a write: a replica that is taken for a master refuses it,
+/// so that what it has not heard of yet is not taken for ended.
+void RedisStore::Impl::tell_why_gone(const PresentCall& presented, Completion<Session> done) {
     auto call = std::make_shared<redis::FunctionCall>();
-    call->deadline = deadline;
-    call->slot = redis::slot_of_tag(id.user_key());
-    const std::string mark = "x:" + id.text;
+    call->deadline = presented.deadline;
+    call->slot = redis::slot_of_tag(presented.id.user_key());
+    const std::string mark = "x:" + presented.id.text;
     redis::append_command(call->wire, {"GETEX", mark});
-    call->done = [this, done = std::move(done)](Result<Reply> reply) {
+    call->done = [this, id = presented.id, repeated = presented.repeated, done = std::move(done)](Result<Reply> reply) {
         if (!reply) return done(reply.error());
+        if (repeated && reply->text() == "replay") return replayed(id, done);
         const bool marked = Millis{reply->integer()} > clock.at(steady_clock::now());  // until when
         done(marked ? SessionErrc::replaced : SessionErrc::unknown);
     };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <set>
 
 #include "session/redis/slots.hpp"
 #include "session/redis_store.hpp"
@@ -47,6 +48,7 @@ struct IdRange {
 
 struct RedisStore::Impl {
     using Answer = std::function<void(Result<redis::Reply>)>;
+    using Ids = std::set<std::string, std::less<>>;
 
     Impl(boost::asio::io_context& loop, RedisShared& shared);
 
@@ -61,7 +63,8 @@ struct RedisStore::Impl {
     void presented(const PresentCall& call, redis::Reply reply, const Completion<Session>& done);
     /// Where it matters: in a cluster.
     unsigned slot_of(const SessionId& id) const;
-    void tell_whether_replaced(const SessionId& id, redis::SteadyTime deadline, Completion<Session> done);
+    void tell_why_gone(const PresentCall& call, Completion<Session> done);
+    void replayed(const SessionId& id, const Completion<Session>& done);
     void started(Session session, NewSession request, const redis::CallPtr& call, redis::Reply reply,
                  Completion<Started> done);
     void end_replaced_elsewhere(Started started, const SessionId& old, Completion<Started> done);
@@ -84,7 +87,9 @@ struct RedisStore::Impl {
     void finish(const std::shared_ptr<Walk>& walk);
     void ranges_of(const Selection& selection, Completion<std::vector<IdRange>> done);
     void count(std::vector<IdRange> slots, Completion<std::map<std::string, std::size_t>> done);
-    void end_ranges(std::vector<IdRange> ranges, Completion<std::vector<SessionId>> done);
+    void end_ranges(const std::vector<IdRange>& ranges, Completion<std::vector<SessionId>> done);
+    void end_found(std::vector<IdRange> ranges, const std::shared_ptr<Ids>& found,
+                   Completion<std::vector<SessionId>> done);
     void list_some(const std::shared_ptr<Listing>& listing);
     void expired(redis::Reply ids);
 

@@ -166,23 +166,44 @@ void RedisStore::Impl::ranges_of(const Selection& selection, Completion<std::vec
     });
 }
 
-void RedisStore::Impl::end_ranges(std::vector<IdRange> ranges, Completion<std::vector<SessionId>> done) {
-    auto ended = std::make_shared<std::vector<SessionId>>();
+/// Reads what is there before it ends it: of an end whose answer is lost with its connection nobody could tell what it
+/// has ended.
+void RedisStore::Impl::end_ranges(const std::vector<IdRange>& ranges, Completion<std::vector<SessionId>> done) {
+    auto found = std::make_shared<Ids>();
+    auto reading = std::make_shared<Walk>();
+    reading->ranges = ranges;
+    reading->script = &shared.scripts.list;
+    reading->limit = std::to_string(ended_at_once);
+    reading->take = [found](const IdRange&, Reply reply) {
+        for (std::size_t i = 0; i < reply[3].size(); i += 3) found->emplace(reply[3][i].text());
+        return true;
+    };
+    reading->done = [this, ranges, found, done = std::move(done)](Result<> result) {
+        result ? end_found(ranges, found, done) : done(result.error());
+    };
+    walk(reading);
+}
+
+void RedisStore::Impl::end_found(std::vector<IdRange> ranges, const std::shared_ptr<Ids>& found,
+                                 Completion<std::vector<SessionId>> done) {
     auto ending = std::make_shared<Walk>();
     ending->ranges = std::move(ranges);
     ending->script = &shared.scripts.end_range;
     ending->limit = std::to_string(ended_at_once);
     ending->confirming = confirms();
-    ending->take = [this, ended](const IdRange&, Reply reply) {
-        const auto now = steady_clock::now();
-        for (std::size_t i = 0; i < reply[3].size(); ++i) {
-            ended->push_back({std::string(reply[3][i].text())});
-            shared.ended.add(ended->back().text, now);
-        }
+    ending->take = [this, found](const IdRange&, Reply reply) {
+        for (std::size_t i = 0; i < reply[3].size(); ++i) found->emplace(reply[3][i].text());
         return true;
     };
-    ending->done = [ended, done = std::move(done)](Result<> result) {
-        result ? done(std::move(*ended)) : done(result.error());
+    ending->done = [this, found, done = std::move(done)](Result<> result) {
+        if (!result) return done(result.error());
+        const auto now = steady_clock::now();
+        std::vector<SessionId> ended;
+        for (const std::string& id : *found) {
+            shared.ended.add(id, now);
+            ended.push_back({id});
+        }
+        done(std::move(ended));
     };
     walk(ending);
 }
@@ -190,7 +211,7 @@ void RedisStore::Impl::end_ranges(std::vector<IdRange> ranges, Completion<std::v
 void RedisStore::end_selected(const Selection& selection, Completion<std::vector<SessionId>> done) {
     impl_->ranges_of(selection, [impl = impl_.get(), done = std::move(done)](Result<std::vector<IdRange>> ranges) {
         if (!ranges) return done(ranges.error());
-        impl->end_ranges(std::move(*ranges), done);
+        impl->end_ranges(*ranges, done);
     });
 }
 

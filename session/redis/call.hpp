@@ -37,7 +37,8 @@ struct Call : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost
     virtual void finish(Result<Reply> reply) = 0;
 
     // What the client keeps of it.
-    bool awaited = true;  ///< false: it is finished, though its answer may still come
+    bool awaited = true;    ///< false: it is finished, though its answer may still come
+    bool repeated = false;  ///< it was sent before, over a connection that was lost: it may have been carried out twice
     SteadyTime sent_at;
     SteadyTime again_at;              ///< when it is tried again
     SteadyTime answered_at;           ///< when its answer arrived

@@ -202,6 +202,7 @@ void Client::on_lost(Connection& connection, std::vector<CallPtr> unanswered, co
         if (call->only_over != 0) {
             fail(call);
         } else {
+            call->repeated = true;
             again(call, 0ms);
         }
     }

@@ -71,6 +71,8 @@ if expires <= now - created then return {0, now} end
 <rotate>
 if replay and not REPORT then
     redis.call('DEL', KEYS[1])
+    -- For this call, should its answer be lost and it come again. No harm if it cannot be kept: its slot may be moving.
+    redis.pcall('SET', 'x:' .. string.sub(KEYS[1], 3), 'replay', 'PX', 2 * GRACE)
     return {2, now}
 end
 local renewed = false

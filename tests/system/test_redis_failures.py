@@ -12,14 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from redis import ResponseError
 
-from harness.browser import asked, set_cookies
+from harness.browser import asked, outlive, set_cookies
 from harness.deadlines import PACE, SCALE, milliseconds, poll, wait_for_protocol_time
 from harness.fleet import STORE_TIMEOUT, Fleet
 from harness.gateway import rotation
 from harness.load import MARGIN
+from harness.lost_answers import LostAnswers
 from harness.redis_server import session_prefix
 
 DURABLE = {"appendonly": "yes", "appendfsync": "always"}
+REPLAY_GRACE = 0.5     # seconds, where replays are looked at
 RECOVERY = 3 * SCALE  # seconds at most, for what takes well under one
 
 
@@ -327,6 +329,49 @@ def test_a_refusal_comes_within_the_stores_timeout(new_redis, new_fleet):
         assert refused.status == 503 and refused.one("Retry-After"), f"{target}: {refused}"
         assert browsers[target].cookie == cookies[target] and set_cookies(refused) == []
         assert took <= STORE_TIMEOUT + MARGIN, f"{target} took {took:.3f} s"
+
+
+@pytest.fixture
+def lossy(new_redis, new_fleet):
+    """A fleet whose first gateway's answers from Redis can be lost, and what loses them."""
+    server = new_redis()
+    network = LostAnswers(("127.0.0.1", server.port))
+    yield lambda **settings: new_fleet(f"redis://{network.address}", **settings), network
+    network.close()
+
+
+@pytest.mark.parametrize("on_replay, other_survives", [("end_session", True), ("end_user", False)])
+def test_a_replay_whose_verdict_is_lost_is_one(lossy, on_replay, other_survives):
+    """The session is gone when the call comes again: it is to be known who ended it."""
+    fleet_of, network = lossy
+    fleet = fleet_of(count=1, session=rotation(REPLAY_GRACE, on_replay=on_replay))
+    laptop, phone = fleet.browser_at(fleet.a, "alice"), fleet.browser_at(fleet.a, "alice")
+    thief = laptop.copy()
+    outlive(laptop, REPLAY_GRACE)
+    network.lose_the_answer_to("s:{alice}.")
+    assert thief.get("/account").status == 401
+    assert network.lost.is_set()
+    assert fleet.a.await_security("replay", user="alice")["event"] == "session_ended"
+    assert phone.user() == ("alice" if other_survives else None)
+
+
+@pytest.mark.parametrize("ending", ["session", "user"])
+def test_a_revocation_whose_answer_is_lost_tells_what_it_ended(lossy, ending):
+    fleet_of, network = lossy
+    fleet = fleet_of(count=1)
+    browsers = [fleet.browser_at(fleet.a, "alice") for _ in range(3)]
+    names = [one["id"] for one in fleet.a.sessions(user="alice")]
+    if ending == "session":
+        network.lose_the_answer_to("{alice}.")
+        answer = fleet.a.admin("DELETE", f"/v1/sessions/{names[0]}")
+    else:
+        network.lose_the_answer_to("[{alice}.", after=1)  # what is there is read before it is ended
+        answer = fleet.a.admin("DELETE", "/v1/sessions?user=alice")
+    assert network.lost.is_set() and answer.status == 200, answer
+    expected = 1 if ending == "session" else 3
+    assert answer.json()["revoked"] == expected
+    assert sum(browser.user() is None for browser in browsers) == expected
+    assert len(fleet.a.security_log(f"revoked_{ending}", user="alice")) == expected
 
 
 def test_what_was_refused_may_have_happened_but_harms_nobody(new_redis, new_fleet):
