@@ -61,8 +61,9 @@ struct Exchange : pool::Pooled {
     Abortable* app = nullptr;      ///< what the app is asked over, while it is
     ResponseHead answer_head;      ///< as the app sent it
     AnswerHead answer;             ///< as the client gets it
-    std::chrono::steady_clock::time_point relaying_since;
-    std::optional<SessionWatch> watch;  ///< of a long answer
+    std::chrono::steady_clock::time_point relaying_since;  ///< a body, of the request or of the answer
+    std::optional<SessionWatch> watch;  ///< of a long upload or answer
+    bool uploading = false;             ///< the rest of the request's body is on its way to the app
     std::string_view websocket_key;     ///< that the app has to answer
     std::unique_ptr<Tunnel> tunnel;     ///< that it has agreed to: it goes on where the exchange ends
     bool head_sent = false;

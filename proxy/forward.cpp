@@ -43,6 +43,7 @@ bool send_piece(Stream& app, Framing framing, const BodyPiece& piece, std::strin
 }
 
 Task<> upload(EventLoop& loop, Exchange& x, Stream& app, Deadline& waiting, Upload& state) {
+    const Uploading uploading(loop, x);
     const auto timeout = x.pool->settings().response_timeout;
     const auto pace = x.site->config.limits.idle_timeout;
     Deadline sending([&app] { app.abort(asio::error::timed_out); });
@@ -173,7 +174,7 @@ Task<Outcome> ask(EventLoop& loop, Exchange& x, UpstreamPool::Lease& lease) {
     if (failed && !outcome.retry) {
         outcome.answer = body_refusal(body.last.error);
         if (!outcome.answer && (left_in_upload(body.last.error) || failed == errc::owner_dead))
-            outcome.answer = Answer{.status = 400, .reason = "client_gone", .close = true};
+            outcome.answer = given_up(x);
         if (!outcome.answer) outcome.answer = upstream_failure(x, failed);
     }
     if (relayed == Relayed::agreement) {

@@ -44,6 +44,7 @@ void append(Exchange& x, Http2Upload& state) {
 }
 
 Task<> upload(EventLoop& loop, Exchange& x, Http2Upload& state) {
+    const Uploading uploading(loop, x);
     const auto timeout = x.pool->settings().response_timeout;
     Deadline sending([&state] { state.give_up(asio::error::timed_out); });
     while (!state.last.end && !state.last.error && !state.unwanted) {
@@ -131,10 +132,10 @@ Task<error_code> read_answer(Exchange& x, AppStream& app) {
 }
 
 /// The answer for a client that has not brought its request to an end; none: it has, or still may.
-std::optional<Answer> client_failure(const Http2Upload& state) {
+std::optional<Answer> client_failure(const Exchange& x, const Http2Upload& state) {
     std::optional<Answer> answer = body_refusal(state.last.error);
     if (!answer && left_in_upload(state.last.error))
-        answer = Answer{.status = 400, .reason = "client_gone", .close = true};
+        answer = given_up(x);
     return answer;
 }
 
@@ -143,8 +144,8 @@ Outcome failure(Exchange& x, const AppStream& app, Http2Upload& state, bool has_
     const bool cut = why == asio::error::connection_reset && !state.last.error;
     const bool again = app.lost() && !has_body && idempotent(x.request.method);
     if (cut && (again || (app.unprocessed() && state.body.rewind()))) return {.answer = {}, .retry = true};
-    if (auto answer = client_failure(state)) return {.answer = std::move(answer)};
-    if (why == errc::owner_dead) return {.answer = Answer{.status = 400, .reason = "client_gone", .close = true}};
+    if (auto answer = client_failure(x, state)) return {.answer = std::move(answer)};
+    if (why == errc::owner_dead) return {.answer = given_up(x)};
     return {.answer = upstream_failure(x, why)};
 }
 
@@ -158,7 +159,7 @@ Task<Outcome> ask(EventLoop& loop, Exchange& x, std::shared_ptr<http2::AppConnec
         state.last = x.client.take_body();
         append(x, state);
     }
-    Outcome outcome{.answer = client_failure(state)};
+    Outcome outcome{.answer = client_failure(x, state)};
     if (outcome.answer) co_return outcome;
     pass_trailers(x, state);
     const bool has_body =

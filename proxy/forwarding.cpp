@@ -53,6 +53,12 @@ bool pass_informational(Exchange& x, const ResponseHead& head) {
     return x.client.send_informational(passed);
 }
 
+Answer given_up(const Exchange& x) {
+    if (x.record.reason == "session_ended")
+        return {.status = 401, .reason = "session_ended", .location = {}, .close = true};
+    return {.status = 400, .reason = "client_gone", .location = {}, .close = true};
+}
+
 Answer upstream_failure(const Exchange& x, const error_code& why) {
     const bool late = why == asio::error::timed_out;
     const std::string_view reason = late                       ? "upstream_timeout"

@@ -31,6 +31,24 @@ private:
     Exchange& x_;
 };
 
+/// While the rest of a request's body is carried to the app, which ends with the request's session.
+class Uploading {
+public:
+    Uploading(const EventLoop& loop, Exchange& x) : x_(x) {
+        x.relaying_since = loop.deadlines.now();
+        x.uploading = true;
+    }
+    ~Uploading() { x_.uploading = false; }
+    Uploading(const Uploading&) = delete;
+    Uploading& operator=(const Uploading&) = delete;
+
+private:
+    Exchange& x_;
+};
+
+/// The answer where waiting for the app has been given up: see give_up().
+Answer given_up(const Exchange& x);
+
 /// Over HTTP/2, for apps that speak it; the same promise as forward().
 Task<std::optional<Answer>> forward_http2(EventLoop& loop, Exchange& x);
 

@@ -14,7 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 
 // What takes no longer than this to relay may end after its session has.
-constexpr std::chrono::milliseconds long_answer = 500ms;
+constexpr std::chrono::milliseconds long_relay = 500ms;
 
 /// What may stand in logs and bodies as it is.
 bool is_request_id(std::string_view text) {
@@ -30,10 +30,11 @@ Answer redirect(Exchange& x) {
     return {.status = 308, .reason = "redirect_to_https", .location = https_location(x), .close = false};
 }
 
-/// Whether the session of a long answer has ended.
+/// Whether the session of a long upload or answer has ended.
 bool session_ended(EventLoop& loop, Exchange& x) {
-    if (loop.deadlines.now() - x.relaying_since < long_answer) return false;
+    if (loop.deadlines.now() - x.relaying_since < long_relay) return false;
     if (!x.watch) x.watch.emplace(*x.session, x.relaying_since);
+    if (x.uploading && x.route->activity) x.watch->renew(loop, x.site->config.session);
     return x.watch->ended(loop);
 }
 
@@ -94,11 +95,11 @@ bool Frontend::serves(const std::string& host) {
 
 bool give_up(EventLoop& loop, Exchange& x, bool client_left) {
     if (!x.app) return false;
-    const bool ended = x.session && x.head_sent && session_ended(loop, x);
+    const bool ended = x.session && (x.head_sent || x.uploading) && session_ended(loop, x);
     if (!ended && !client_left) return false;
     x.record.reason = ended ? "session_ended" : "client_gone";
     x.app->abort(make_error_code(boost::system::errc::owner_dead));
-    return true;
+    return client_left || x.head_sent;
 }
 
 }  // namespace rotagate::proxy

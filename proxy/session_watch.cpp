@@ -1,5 +1,7 @@
 #include "proxy/session_watch.hpp"
 
+#include <algorithm>
+
 #include "proxy/event_loop.hpp"
 
 namespace rotagate::proxy {
@@ -10,17 +12,26 @@ using namespace std::chrono_literals;
 constexpr auto ask_again_every = 9s;
 // Where the session should have expired by what is known, but requests may have renewed it.
 constexpr auto ask_of_expired_every = 400ms;
+constexpr std::chrono::milliseconds longest_renewal = 30s;
 
 }  // namespace
 
 SessionWatch::SessionWatch(const session::Session& session, Time now)
-    : id_(session.id), known_(std::make_shared<Known>(Known{.expires = session.expires})), asked_at_(now) {}
+    : id_(session.id), known_(std::make_shared<Known>(Known{.expires = session.expires})), asked_at_(now), renewed_at_(now) {}
 
 bool SessionWatch::ended(EventLoop& loop) {
     const auto silence = loop.deadlines.now() - asked_at_;
     const bool expired = silence >= ask_of_expired_every && loop.store.now() >= known_->expires;
     if (!known_->asking && (expired || silence >= ask_again_every)) ask(loop, false);
     return known_->lost || loop.store.known_ended(id_);
+}
+
+bool SessionWatch::renew(EventLoop& loop, const config::Session& settings) {
+    const auto now = loop.deadlines.now();
+    if (now - renewed_at_ < std::min(longest_renewal, settings.idle_timeout / 10)) return false;
+    renewed_at_ = now;
+    ask(loop, true);
+    return true;
 }
 
 void SessionWatch::ask(EventLoop& loop, bool renew) {

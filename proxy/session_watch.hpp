@@ -9,7 +9,7 @@ namespace rotagate::proxy {
 
 class EventLoop;
 
-/// Looks whether the session of something that stays open, a long answer or a WebSocket, is still there.
+/// Looks whether the session of something that stays open, a long upload or answer or a WebSocket, is still there.
 class SessionWatch {
 public:
     using Time = std::chrono::steady_clock::time_point;
@@ -20,8 +20,8 @@ public:
     /// Whether it has ended, as far as is known: to be asked a few times a second. A remote store tells of ends as they
     /// come; it is asked too, from time to time since word of one may be lost, and when the session should expire.
     bool ended(EventLoop& loop);
-    /// Renews the idle timeout.
-    void renew(EventLoop& loop) { ask(loop, true); }
+    /// Renews the idle timeout, which the client's bytes do as requests would. Returns whether it was time for it.
+    bool renew(EventLoop& loop, const config::Session& settings);
 
 private:
     /// What the store's answers leave, which may come when nobody watches any more.
@@ -34,7 +34,7 @@ private:
 
     session::SessionId id_;
     std::shared_ptr<Known> known_;
-    Time asked_at_;
+    Time asked_at_, renewed_at_;
 };
 
 }  // namespace rotagate::proxy

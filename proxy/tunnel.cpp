@@ -22,12 +22,7 @@ using websocket::CloseCode;
 constexpr std::chrono::milliseconds goodbye_time = 400ms;
 // How long an app may take to end what its client has ended.
 constexpr std::chrono::milliseconds farewell_time = 5s;
-// The session is renewed no more often than this while the client speaks.
-constexpr std::chrono::milliseconds longest_renewal = 30s;
 
-std::chrono::milliseconds renewal_interval(const config::Session& session) {
-    return std::min(longest_renewal, session.idle_timeout / 10);
-}
 
 /// The same record, whose text is in `text`.
 RequestRecord with_own_text(RequestRecord record, std::string& text) {
@@ -60,9 +55,7 @@ Tunnel::Tunnel(EventLoop& loop, Exchange& x, UpstreamPool::Lease lease)
       site_(x.site),
       route_(*x.route),
       lease_(std::move(lease)),
-      renew_every_(renewal_interval(site_->config.session)),
       began_(x.began),
-      renewed_at_(x.admitted),
       idle_([this] { end(CloseCode::going_away, "idle", "idle for too long"); }),
       last_([this] { be_late(); }) {
     if (x.session) session_.emplace(*x.session, x.admitted);
@@ -176,11 +169,7 @@ Task<bool> Tunnel::pass_up(std::string_view bytes) {
 void Tunnel::look_after() {
     if (!session_ || ending_ || over_) return;
     if (session_->ended(loop_)) return end(CloseCode::policy_violation, "session_ended", "the session has ended");
-    const auto now = loop_.deadlines.now();
-    if (!spoke_ || !route_.activity || now - renewed_at_ < renew_every_) return;
-    spoke_ = false;
-    renewed_at_ = now;
-    session_->renew(loop_);
+    if (spoke_ && route_.activity && session_->renew(loop_, site_->config.session)) spoke_ = false;
 }
 
 void Tunnel::drain() { end(CloseCode::going_away, "draining", "the server is going down"); }

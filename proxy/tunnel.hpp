@@ -54,8 +54,7 @@ private:
     UpstreamPool::Lease lease_;
     websocket::Frames down_, up_;          ///< from the app, from the client
     std::optional<SessionWatch> session_;  ///< none: nobody is signed in
-    std::chrono::milliseconds renew_every_;
-    std::chrono::steady_clock::time_point began_, renewed_at_;
+    std::chrono::steady_clock::time_point began_;
     bool spoke_ = false;  ///< the client, since the session was renewed
     Deadline idle_;
     Deadline last_;  ///< for what is left to do when it ends

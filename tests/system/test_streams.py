@@ -88,6 +88,63 @@ class OverHttp2:
 BOTH = pytest.mark.parametrize("protocol", [OverHttp1, OverHttp2], ids=["http1", "http2"])
 
 
+class UploadOverHttp1:
+    """A request whose body comes in parts, without a known end."""
+
+    def __init__(self, gateway, path: str, browser):
+        self._client = gateway.client()
+        self._client.send(http1.request_bytes("POST", path, {"Cookie": browser.cookie_header,
+                                                             "Transfer-Encoding": "chunked"}))
+
+    def send(self, part: bytes) -> None:
+        self._client.send(b"%x\r\n%s\r\n" % (len(part), part))
+
+    def end(self) -> None:
+        self._client.send(b"0\r\n\r\n")
+
+    def answer(self):
+        return self._client.read_response()
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class UploadOverHttp2:
+    def __init__(self, gateway, path: str, browser):
+        self._client = gateway.http2()
+        self._stream = self._client.open("POST", path, {"cookie": browser.cookie_header}, end=False)
+
+    def send(self, part: bytes) -> None:
+        self._client.send_body(self._stream, part)
+
+    def end(self) -> None:
+        self._client.send_body(self._stream, b"", end=True)
+
+    def answer(self):
+        return self._client.read_response(self._stream)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+UPLOADS = pytest.mark.parametrize("protocol", [UploadOverHttp1, UploadOverHttp2], ids=["http1", "http2"])
+
+
+class Received:
+    """An app that reads what is uploaded, and answers at its end."""
+
+    def __init__(self, app, path: str):
+        self.pieces, self.cut = [], threading.Event()
+        app.on(path, self._serve)
+
+    def _serve(self, exchange) -> None:
+        try:
+            self.pieces.extend(exchange.pieces())
+        except http1.Closed:
+            return self.cut.set()
+        exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+
 @BOTH
 @pytest.mark.parametrize("framing", HEADS)
 def test_events_arrive_one_by_one(site, protocol, framing):
@@ -124,6 +181,43 @@ def test_a_stream_ends_with_its_session(site, protocol, end):
     assert events.left.wait(PATIENCE)
     poll(lambda: [line for line in site.gateway.access_log()
                   if line["path"] == "/events" and line.get("reason") == "session_ended"], "its line")
+
+
+@UPLOADS
+@pytest.mark.parametrize("end", ["logout", "revoked"])
+def test_an_upload_ends_with_its_session(site, protocol, end):
+    """An app that has not answered yet gets no more of it, and knows that it is not whole; its client is told."""
+    received = Received(site.app, "/upload")
+    alice = site.browser("alice")
+    upload = protocol(site.gateway, "/upload", alice)
+    upload.send(b"one")
+    poll(lambda: received.pieces, "the first part")
+    wait_for_protocol_time(0.6)  # what is shorter may end by itself
+    copy = alice.copy()
+    {"logout": copy.logout, "revoked": lambda: site.gateway.revoke("user=alice")}[end]()
+    began = time.monotonic()
+    answer = upload.answer()
+    assert time.monotonic() - began < SOON
+    assert answer.status == 401 and answer.json()["error"] == "session_ended"
+    assert received.cut.wait(PATIENCE) and received.pieces == [b"one"]
+    poll(lambda: [line for line in site.gateway.access_log()
+                  if line["path"] == "/upload" and line.get("reason") == "session_ended"], "its line")
+    upload.close()
+
+
+@UPLOADS
+def test_an_upload_is_activity(new_site, protocol):
+    """It may take longer than the idle timeout."""
+    site = new_site(session={"idle_timeout": "1s"} | rotation(0.1))
+    received = Received(site.app, "/upload")
+    upload = protocol(site.gateway, "/upload", site.browser("alice"))
+    for part in range(1, 11):
+        upload.send(b"%d" % part)
+        poll(lambda: len(received.pieces) == part, "the part")
+        wait_for_protocol_time(0.25)
+    upload.end()
+    assert upload.answer().status == 200
+    upload.close()
 
 
 @BOTH
