@@ -21,6 +21,7 @@ void RequestReader::add(std::string_view name, std::string_view value) {
         error_ = HeadError{400, "bad_field"};
         return;
     }
+    if (name == "cookie") return add_crumb(value);
     const Field field{arena_.keep(name), arena_.keep(value), classify(name)};
     const auto once = [&](std::optional<std::string_view>& seen, std::string_view reason) {
         if (seen) error_ = HeadError{400, reason};
@@ -33,6 +34,16 @@ void RequestReader::add(std::string_view name, std::string_view value) {
         host_field_ = field.value;
     }
     head_.fields.push_back(field);
+}
+
+/// Crumbs are one field (RFC 9113 section 8.2.3). Put together at once, a lot of small ones take no more than they say.
+void RequestReader::add_crumb(std::string_view value) {
+    if (!cookie_) {
+        cookie_ = arena_.keep(value);
+        return;
+    }
+    if (crumbs_.empty()) crumbs_ = *cookie_;
+    crumbs_.append("; ").append(value);
 }
 
 bool RequestReader::add_trailer(std::string_view name, std::string_view value, std::vector<Field>& trailers) {
@@ -52,6 +63,10 @@ void RequestReader::add_pseudo(std::string_view name, std::string_view value) {
 
 std::optional<HeadError> RequestReader::finish(bool secure, bool has_body) {
     if (error_) return error_;
+    if (cookie_) {
+        const std::string_view cookie = crumbs_.empty() ? *cookie_ : arena_.keep(crumbs_);
+        head_.fields.push_back({"cookie", cookie, Known::cookie});
+    }
     if (auto error = read_protocol(has_body)) return error;
     if (auto error = read_target(secure)) return error;
     if (auto error = read_host()) return error;

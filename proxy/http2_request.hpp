@@ -28,6 +28,7 @@ public:
 
 private:
     void add_pseudo(std::string_view name, std::string_view value);
+    void add_crumb(std::string_view value);
     std::optional<http1::HeadError> read_protocol(bool has_body);
     std::optional<http1::HeadError> read_target(bool secure);
     std::optional<http1::HeadError> read_host();
@@ -37,7 +38,8 @@ private:
     Arena& arena_;
     std::size_t limit_, size_ = 0, count_ = 0;
     std::string_view scheme_, protocol_, host_field_;
-    std::optional<std::string_view> length_, expect_;
+    std::optional<std::string_view> length_, expect_, cookie_;
+    std::string crumbs_;  ///< of cookie_, where it has several
     std::optional<http1::HeadError> error_;
 };
 
