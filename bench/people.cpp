@@ -40,6 +40,7 @@ private:
     void start(std::size_t number);
     PeopleCounts counts() const;
     void tell(const PeopleCounts& counts, double seconds);
+    bool is_hopeless(const PeopleCounts& counts, double seconds);
 
     const PeopleSettings& settings_;
     std::ostream& progress_;
@@ -92,6 +93,20 @@ void PeopleRun::tell(const PeopleCounts& counts, double seconds) {
               << std::flush;
 }
 
+/// Whether nobody can sign in, and why: people would try for ever.
+bool PeopleRun::is_hopeless(const PeopleCounts& counts, double seconds) {
+    constexpr double patience = 10;
+    if (counts.logins > 0 || seconds < patience) return false;
+    std::string met;
+    for (std::size_t i = 1; i < counts.failures.size(); ++i)
+        if (counts.failures[i] > 0) met += fmt::format(" {} {},", counts.failures[i], failure_names[i]);
+    if (met.empty()) return false;  // the first has not been answered yet; it will be, or be late
+    met.back() = ';';
+    progress_ << fmt::format("nobody can sign in:{} look at --target, --login and --form{}\n", met,
+                             counts.failures[index(Failure::tls)] > 0 ? ", and trust its certificate by --ca" : "");
+    return true;
+}
+
 PeopleReport PeopleRun::run() {
     const auto began = Clock::now();
     const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - began).count(); };
@@ -103,7 +118,10 @@ PeopleReport PeopleRun::run() {
     bool interrupted = false;
     for (int i = 1; running_ > 0 && !interrupted; ++i) {
         interrupted = interruption_.before(Clock::now() + 100ms);
-        if (i % 10 == 0) tell(counts(), seconds());
+        if (i % 10 != 0) continue;
+        const PeopleCounts so_far = counts();
+        tell(so_far, seconds());
+        interrupted |= is_hopeless(so_far, seconds());
     }
     report.seconds = seconds();
     for (const auto& crowd : crowds_) {

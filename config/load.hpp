@@ -26,6 +26,8 @@ using Inspector = std::function<std::string(const std::filesystem::path&)>;
 /// Those for what this module does not understand itself; where one is missing, such files are not looked into.
 struct Inspectors {
     Inspector certificate;
+    /// What an operator should know of a certificate that can be used. @return the rest of a sentence; empty: nothing
+    Inspector certificate_warning;
     /// @param certificate  that the key must belong to; empty: it cannot be used, and any key will do
     std::function<std::string(const std::filesystem::path& key, const std::filesystem::path& certificate)> private_key;
     Inspector authorities;

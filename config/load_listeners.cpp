@@ -47,6 +47,10 @@ Certificate read_certificate(Reader yaml, const std::optional<ClientCertificates
     const bool good = yaml.require("cert", certificate.cert, files.certificate(), "cert: FILE.crt");
     const auto belongs_to = good ? certificate.cert : std::filesystem::path();
     yaml.require("key", certificate.key, files.private_key(belongs_to), "key: FILE.key");
+    if (good && files.check && files.inspectors.certificate_warning) {
+        if (const std::string late = files.inspectors.certificate_warning(certificate.cert); !late.empty())
+            yaml.warning("cert", in_quotes(certificate.cert.string()) + " " + late);
+    }
     read_ocsp(yaml, certificate, belongs_to, files);
     certificate.clients = read_clients(yaml, clients, files);
     yaml.reject_unknown();

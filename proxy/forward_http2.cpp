@@ -1,4 +1,5 @@
 #include <boost/system/errc.hpp>
+#include <spdlog/spdlog.h>
 
 #include "proxy/forwarding.hpp"
 #include "proxy/grammar.hpp"
@@ -107,10 +108,10 @@ bool wants_trailers(const Exchange& x) {
     return false;
 }
 
-void send_head(Exchange& x, AppStream& app, bool has_body) {
+bool send_head(Exchange& x, AppStream& app, bool has_body) {
     Fields fields;
     app_fields(x, fields);
-    app.send({.method = x.request.method,
+    return app.send({.method = x.request.method,
               .target = app_target(x),
               .fields = fields,
               .te_trailers = wants_trailers(x),
@@ -164,7 +165,14 @@ Task<Outcome> ask(EventLoop& loop, Exchange& x, std::shared_ptr<http2::AppConnec
     pass_trailers(x, state);
     const bool has_body =
         x.request.framing != Framing::none && !(state.body.ended() && state.body.empty() && x.trailers.empty());
-    send_head(x, app, has_body);
+    if (!send_head(x, app, has_body)) {
+        spdlog::warn(
+            "upstream.header_too_large upstream={} server={} request_id={} cure=\"let the app take larger heads "
+            "(SETTINGS_MAX_HEADER_LIST_SIZE), or lower limits.header_bytes\"",
+            x.pool->settings().name, x.record.server, x.request_id);
+        outcome.answer = Answer{.status = 431, .reason = "upstream_header_limit"};
+        co_return outcome;
+    }
     if (state.last.end) {
         loop.deadlines.arm(state.waiting, x.pool->settings().response_timeout);
     } else if (!std::exchange(state.started, true)) {

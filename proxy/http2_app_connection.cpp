@@ -57,6 +57,10 @@ bool AppConnection::has_room() const {
     return open_ < std::min(allowed, most_streams_each) && nghttp2_session_check_request_allowed(session_.get()) != 0;
 }
 
+bool AppConnection::takes_head_of(std::size_t bytes) const {
+    return bytes <= nghttp2_session_get_remote_settings(session_.get(), NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE);
+}
+
 /// Returns whether the connection goes on.
 bool AppConnection::read_input() {
     const std::string_view input = transport_->input();

@@ -25,20 +25,26 @@ AppStream::~AppStream() { connection_->leave(*this); }
 
 // ---- the request ----------------------------------------------------------------------------------------------------
 
-void AppStream::send(const Request& request) {
+bool AppStream::send(const Request& request) {
     Fields fields;
     std::string_view authority;
+    constexpr std::size_t overhead = 32, pseudo_names = 4 * overhead + 7 + 7 + 10 + 5;  // ":method", ":scheme", ...
+    std::size_t size = pseudo_names + request.method.size() + 4 + request.target.size();
     for (const Field& field : request.fields) {
         if (field.known == Known::host) {
             authority = field.value;
         } else if (!is_hop_by_hop(field.known)) {
             fields.push_back(field);
         }
+        size += field.value.size();
+        if (field.known != Known::host) size += field.name.size() + overhead;
     }
+    if (!connection_->takes_head_of(size)) return false;
     if (request.te_trailers) fields.push_back({"te", "trailers", Known::te});
     connection_->open(
         *this, {{":method", request.method}, {":scheme", "http"}, {":authority", authority}, {":path", request.target}},
         {fields.data(), fields.size()}, request.has_body);
+    return true;
 }
 
 void AppStream::resume_body() { connection_->resume_body(*this); }

@@ -36,8 +36,8 @@ public:
         bool te_trailers;      ///< trailers of the answer reach somebody
         bool has_body;         ///< else the head ends it
     };
-    /// Sends the head; the body follows by itself.
-    void send(const Request& request);
+    /// Sends the head; the body follows by itself. @return false: the app takes no head of this size, nothing is sent
+    bool send(const Request& request);
     /// There is more of the body, or its end.
     void resume_body();
     void set_trailers(Fields trailers) { request_trailers_ = std::move(trailers); }

@@ -22,6 +22,17 @@ std::string certificate(const path& file) {
                        error);
 }
 
+/// A gateway has to start with it all the same: whoever may not use its other hosts meanwhile is worse off.
+std::string certificate_warning(const path& file) {
+    const auto certificate = tls::read_certificate(file);
+    if (!certificate) return {};
+    if (X509_cmp_current_time(X509_get0_notAfter(certificate.get())) < 0)
+        return "has expired: browsers refuse it; renew it, then send SIGHUP";
+    if (X509_cmp_current_time(X509_get0_notBefore(certificate.get())) > 0)
+        return "is not valid yet: browsers refuse it until then; is the clock right?";
+    return {};
+}
+
 std::string private_key(const path& file, const path& certificate) {
     const std::string error = tls::private_key_error(file);
     if (!error.empty())
@@ -79,6 +90,7 @@ std::string admin_token(const path& file) {
 
 config::Inspectors file_inspectors() {
     return {.certificate = certificate,
+            .certificate_warning = certificate_warning,
             .private_key = private_key,
             .authorities = authorities,
             .cookie_key = cookie_key,

@@ -67,16 +67,32 @@ constexpr Name names[] = {
     {"cf-connecting-ip", Known::x_real_ip, misspelt},
     {"x-original-forwarded-for", Known::x_real_ip, misspelt},
     {"x-original-host", Known::x_real_ip, misspelt},
+    {"x-original-method", Known::x_real_ip, misspelt},
+    {"x-envoy-external-address", Known::x_real_ip, misspelt},
+    {"fastly-client-ip", Known::x_real_ip, misspelt},
+    {"forwarded-for", Known::x_real_ip, misspelt},
+    {"front-end-https", Known::x_real_ip, misspelt},
+    {"x-url-scheme", Known::x_real_ip, misspelt},
+    {"x-host", Known::x_real_ip, misspelt},
+    {"x-http-host-override", Known::x_real_ip, misspelt},
     // What they tell about the client's certificate (RFC 9440): likewise.
     {"client-cert", Known::x_real_ip, misspelt},
     {"client-cert-chain", Known::x_real_ip, misspelt},
+    {"ssl-client-cert", Known::x_real_ip, misspelt},
+    {"ssl-client-verify", Known::x_real_ip, misspelt},
+    {"ssl-client-s-dn", Known::x_real_ip, misspelt},
+    {"ssl-client-dn", Known::x_real_ip, misspelt},
     // What makes an app serve another path, another user or through another proxy than was decided here.
     {"proxy", Known::never_forwarded, alike},
     {"x-original-url", Known::never_forwarded, alike},
     {"x-original-uri", Known::never_forwarded, alike},
     {"x-rewrite-url", Known::never_forwarded, alike},
     {"remote-user", Known::never_forwarded, alike},
-    {"x-remote-user", Known::never_forwarded, alike},
+    {"remote-name", Known::never_forwarded, alike},
+    {"remote-email", Known::never_forwarded, alike},
+    {"remote-groups", Known::never_forwarded, alike},
+    {"x-authenticated-user", Known::never_forwarded, alike},
+    {"x-webauth-user", Known::never_forwarded, alike},
     {"client-ip", Known::never_forwarded, alike},
     // What caches obey rather than Cache-Control (RFC 9213, W3C Edge Architecture, Akamai, nginx,
     // LiteSpeed).
@@ -90,6 +106,8 @@ constexpr Name names[] = {
 constexpr std::size_t longest_name = 40;
 constexpr std::string_view session_prefix = "x-session-", forwarded_prefix = "x-forwarded-";
 constexpr std::string_view certificate_prefix = "x-client-cert-";
+/// What other gateways tell of users and of certificates: Remote-User's kin, oauth2-proxy's, nginx's.
+constexpr std::string_view foreign_prefixes[] = {"x-remote-", "x-auth-request-", "x-ssl-client-"};
 constexpr std::string_view cdn_suffix = "-cdn-cache-control";
 
 constexpr std::uint8_t hash(const char* text, std::size_t size) {
@@ -134,6 +152,11 @@ bool fold(std::string_view name, char* out) {
     return (seen & odd) == 0;
 }
 
+bool is_foreign(std::string_view folded) {
+    return std::any_of(std::begin(foreign_prefixes), std::end(foreign_prefixes),
+                       [&](std::string_view prefix) { return folded.starts_with(prefix); });
+}
+
 /// Names that are longer than any of ours: only those that begin like a family of ours matter.
 Known classify_long(std::string_view name) {
     char buffer[longest_name];
@@ -141,6 +164,7 @@ Known classify_long(std::string_view name) {
     const std::string_view folded(buffer, longest_name);
     if (folded.starts_with(session_prefix) || folded.starts_with(forwarded_prefix)) return Known::misspelt;
     if (folded.starts_with(certificate_prefix)) return Known::misspelt;
+    if (is_foreign(folded)) return Known::never_forwarded;
     return same_name(name.substr(name.size() - cdn_suffix.size()), cdn_suffix) ? Known::shared_cache : Known::other;
 }
 
@@ -156,6 +180,7 @@ Known classify(std::string_view name) {
         if (folded.starts_with(session_prefix)) return exact ? Known::x_session : Known::misspelt;
         if (folded.starts_with(forwarded_prefix)) return exact ? Known::x_forwarded : Known::misspelt;
         if (folded.starts_with(certificate_prefix)) return exact ? Known::x_client_cert : Known::misspelt;
+        if (is_foreign(folded)) return Known::never_forwarded;
     }
     for (std::uint8_t slot = hash(buffer, name.size()); slots[slot] != 0; ++slot) {
         const Name& entry = names[slots[slot] - 1];

@@ -103,8 +103,17 @@ Task<std::optional<Answer>> obey_session_command(EventLoop& loop, Exchange& x, c
     }
     if (command->user) co_return co_await log_in(loop, x, *command);
     if (!x.session) co_return std::nullopt;  // there is nothing to end, and nothing that could keep data
-    if (command->end == SessionCommand::End::session) co_return co_await log_out(loop, x);
-    if (command->end == SessionCommand::End::user) co_return co_await log_out_everywhere(loop, x);
+    if (command->end != SessionCommand::End::none) {
+        std::optional<Answer> failed;
+        if (command->end == SessionCommand::End::user) {
+            failed = co_await log_out_everywhere(loop, x);
+        } else {
+            failed = co_await log_out(loop, x);
+        }
+        // A tunnel would belong to the session that it ends, and to nobody that could be signed out of it.
+        if (!failed && head.status == 101) co_return Answer{.status = 502, .reason = "invalid_session_command"};
+        co_return failed;
+    }
     if (command->data) co_return co_await keep_data(loop, x, *command->data);
     co_return std::nullopt;
 }

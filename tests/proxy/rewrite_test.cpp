@@ -31,6 +31,13 @@ SCENARIO("an app's own locations get the client's prefix and origin", "[rewrite]
     CHECK(location("http://127.0.0.1:9000/a", same_host) == "https://example.org/a");
 }
 
+SCENARIO("an app that sends its user over to https on the same host is not sent back", "[rewrite]") {
+    const Places plain{"/old", "http", "example.org", {"127.0.0.1:9000", "example.org", ""}};
+    CHECK(location("https://example.org/a", plain) == "https://example.org/old/a");
+    CHECK(location("http://example.org/a", plain) == "http://example.org/old/a");
+    CHECK(location("https://127.0.0.1:9000/a", plain) == "http://example.org/old/a");
+}
+
 SCENARIO("other locations are left as they are", "[rewrite]") {
     for (const char* text :
          {"https://elsewhere.example/a", "//elsewhere.example/", "a/b", "?a", "#a", "", "mailto:a@b", "http:///a"}) {

@@ -286,6 +286,13 @@ def test_nobody_is_to_blame_for_logouts_where_the_network_takes_longer_than_the_
     assert ran.figures["false_logouts"] == 0 and ran.figures["inconclusive"] > 0
 
 
+def test_people_give_up_where_nobody_can_sign_in(site, tmp_path):
+    ran = Ran([BENCH, "people", "--target", url(site.gateway), "--ca", site.gateway.trust, "--login", "/not-there",
+               "--people", "3", "--page-views", "9"], tmp_path)
+    assert ran.status == 1 and not ran.figures["complete"]
+    assert "nobody can sign in" in ran.err and "--login" in ran.err
+
+
 def test_the_same_seed_decides_the_same(site, tmp_path):
     decided = [Ran(people(site.gateway, "--people", 3, "--page-views", 9, "--thieves", 0, "--seed", seed,
                           threads=threads), tmp_path).figures["decisions"] for seed, threads in ((1, 2), (1, 1), (2, 1))]

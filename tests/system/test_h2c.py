@@ -729,6 +729,19 @@ def test_idle_connections_beyond_the_limit_are_closed(new_site, new_app):
     poll(lambda: sum(not one.closed for one in {call.connection for call in app.calls()}) == 1, "one is kept")
 
 
+def test_a_head_that_is_larger_than_the_app_takes_is_not_sent(new_site, new_app):
+    """Apps end the connection for it (python3-h2 does), and everybody's streams with it."""
+    app = new_app(settings={SettingCodes.MAX_HEADER_LIST_SIZE: 8192})
+    site = calls_site(new_site, app.address)
+    with site.http2() as client:
+        assert client.get("/x").status == 200
+        assert client.request("GET", "/x", {"x-large": "a" * 7000}).status == 200
+        large = client.request("GET", "/x", {"x-large": "a" * 9000})
+        assert (large.status, large.json()["error"]) == (431, "upstream_header_limit")
+        assert client.get("/x").status == 200
+    assert len({call.connection for call in app.calls()}) == 1
+
+
 def test_an_app_that_takes_no_stream_is_late(new_site, new_app):
     app = new_app(settings={SettingCodes.MAX_CONCURRENT_STREAMS: 0})
     site = calls_site(new_site, app.address, response_timeout="300ms")

@@ -146,6 +146,11 @@ def test_content_length_survives_being_named_in_connection(site):
     "X-Original-URL: /admin", "X-Rewrite-URL: /admin", "X_Original_URL: /admin", "X.Rewrite.Url: /admin",
     "Client-IP: 1.2.3.4",
     "Proxy: http://evil", "proxy: http://evil", "Remote-User: admin", "Remote_User: admin", "X-Forwarded_For: 1.2.3.4",
+    "Remote-Groups: root", "Remote_Email: a@b", "X-Remote-Group: root", "X_Auth_Request_User: admin",
+    "X-Auth-Request-Access-Token: a", "X-WebAuth-User: admin", "X-Authenticated-User: admin",
+    "X-SSL-Client-Verify: SUCCESS", "SSL-Client-Cert: a", "SSL_CLIENT_S_DN: CN=admin", "Forwarded-For: 1.2.3.4",
+    "Fastly-Client-IP: 1.2.3.4", "X-Envoy-External-Address: 1.2.3.4", "Front-End-Https: on", "X-Url-Scheme: https",
+    "X-Host: evil", "X-HTTP-Host-Override: evil", "X-Original-Method: PUT",
     "X_Forwarded_Proto: http", "X_Forwarded_Host: evil", "x.forwarded.user: admin", "True-Client-Ip: 1.2.3.4",
 ], ids=lambda line: "I3-" + line.partition(":")[0])
 def test_forwarding_and_identity_headers_of_strangers_are_dropped(site, alice, line):

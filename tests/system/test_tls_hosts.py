@@ -6,6 +6,8 @@ import ssl
 import pytest
 
 from harness import http1
+from harness.certificates import Authority
+from harness.check import GOOD, checked
 from harness.client import RawClient, connect
 from harness.deadlines import PATIENCE
 
@@ -196,3 +198,17 @@ def test_a_plain_listener_serves_http(new_site):
         seen = client.get("/public/x")
     assert seen.status == 200
     assert ["X-Forwarded-Proto", "http"] in seen.json()["headers"]
+
+
+def test_check_warns_of_a_certificate_that_has_expired(tmp_path):
+    """It is no error: the other hosts of a gateway have to be served all the same."""
+    authority = Authority(tmp_path, "authority")
+
+    def told(certificate):
+        return checked(tmp_path, GOOD.replace("127.0.0.1:8080\n", f"""127.0.0.1:8080
+    tls: {{ cert: {certificate.cert}, key: {certificate.key} }}
+"""))
+
+    old = told(authority.serve("old", "old.test", days=-1))
+    assert old.status == 0 and "has expired" in old.said and "(warning)" in old.said
+    assert "has expired" not in told(authority.serve("young", "young.test")).said

@@ -278,6 +278,17 @@ def test_a_101_that_does_not_match_is_502(site, headers):
     site.canary()
 
 
+@pytest.mark.parametrize("end", ["session", "user"])
+def test_a_101_that_ends_its_session_is_502(site, end):
+    """What the tunnel would belong to is gone: nobody could be signed out of it."""
+    site.app.on("/control/bye", lambda exchange: websocket.agreement(KEY, {"X-Session-End": end}))
+    alice = site.browser("alice")
+    with site.client() as client:
+        answer = client.request("GET", "/control/bye", offer() | {"Cookie": alice.cookie_header})
+    assert answer.status == 502 and answer.json()["error"] == "invalid_session_command"
+    assert alice.user() is None
+
+
 def test_a_101_that_nobody_asked_for_is_502(site):
     site.app.on("/public/odd", lambda exchange: websocket.agreement(KEY))
     with site.client() as client:

@@ -67,9 +67,9 @@ class Authority:
                 "-extfile", extensions, "-out", made.cert)
         return made
 
-    def serve(self, name: str, *names: str) -> Certificate:
+    def serve(self, name: str, *names: str, days: int = 1) -> Certificate:
         """A server's certificate for DNS names."""
-        return self.sign(name, alternatives=[f"DNS:{dns}" for dns in names], purpose="serverAuth")
+        return self.sign(name, alternatives=[f"DNS:{dns}" for dns in names], purpose="serverAuth", days=days)
 
     def respond(self, certificate: Certificate, response: pathlib.Path, begins: float = -60, ends: float | None = 3600,
                 revoked: bool = False, digest=hashes.SHA1()) -> None:
