@@ -206,7 +206,7 @@ def test_check_warns_of_a_certificate_that_has_expired(tmp_path):
 
     def told(certificate):
         return checked(tmp_path, GOOD.replace("127.0.0.1:8080\n", f"""127.0.0.1:8080
-    tls: {{ cert: {certificate.cert}, key: {certificate.key} }}
+    tls: {{ certificates: [{{ cert: {certificate.cert}, key: {certificate.key} }}] }}
 """))
 
     old = told(authority.serve("old", "old.test", days=-1))
