@@ -103,7 +103,7 @@ Task<Failure> Http1Client::read_body() {
     if (head_.framing == proxy::Framing::length && stream_->input().size() >= head_.content_length) {
         stream_->consume(head_.content_length);  // the usual case, without a coroutine
     } else if (head_.framing != proxy::Framing::none) {
-        proxy::BodyReader body(*stream_, head_.framing, head_.content_length);
+        proxy::BodyReader body(*stream_, head_.framing, head_.content_length, proxy::http1::ChunkReader::From::app);
         for (;;) {
             const proxy::BodyPiece piece = co_await body.next();
             if (piece.error) co_return failed(piece.error);

@@ -66,6 +66,12 @@ def failed(figures: dict[str, dict]) -> str:
                      for name, mine in met.items() if mine) or "none"
 
 
+def incidents(figures: dict[str, dict]) -> str:
+    """What was held against a system, a line each; the tool keeps the first ones."""
+    lines = [f"- {name}: {line}" for name, mine in figures.items() for line in mine["incidents"]]
+    return "\n\n" + "\n".join(lines) if lines else ""
+
+
 def chapter(figures: dict[str, dict], arguments) -> Section:
     head = ["", "page views", "requests", "false logouts", "per million page views", "inconclusive", "thefts",
             "detected", "s from first use until detected, median (most)"]
@@ -76,7 +82,7 @@ def chapter(figures: dict[str, dict], arguments) -> Section:
 HTTP/1.1 and TLS; one system after the other, and the same seed decides the same for all. The grace is {arguments.grace}, and
 requests and answers take up to half of it. rotagate-redis is two gateways on one Redis; new connections go to them in
 turn. With nginx-lua ([lua_session.lua](templates/lua_session.lua)) an old session id stays good, so that it neither
-logs people out nor notices a thief. Requests that failed for other reasons: {failed(figures)}.
+logs people out nor notices a thief. Requests that failed for other reasons: {failed(figures)}.{incidents(figures)}
 
 What this cannot tell: the people are a model; its network keeps to the grace, and victims go on browsing. Where there
 was no false logout, the figure per million is the upper bound at 95 % confidence (3 / page views), as if page views

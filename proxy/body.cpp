@@ -6,11 +6,12 @@
 
 namespace rotagate::proxy {
 
-BodyReader::BodyReader(Stream& stream, Framing framing, std::uint64_t content_length)
+BodyReader::BodyReader(Stream& stream, Framing framing, std::uint64_t content_length, http1::ChunkReader::From from)
     : stream_(stream),
       framing_(framing),
       left_(content_length),
-      ended_(framing == Framing::none || (framing == Framing::length && content_length == 0)) {}
+      ended_(framing == Framing::none || (framing == Framing::length && content_length == 0)),
+      chunks_(from) {}
 
 BodyPiece BodyReader::take() {
     if (ended_) return {.data = {}, .end = true, .error = {}};

@@ -18,7 +18,7 @@ struct BodyPiece {
 /// Reads one HTTP/1 body from a stream, whatever its framing. What follows the body stays in the stream's input.
 class BodyReader {
 public:
-    BodyReader(Stream& stream, Framing framing, std::uint64_t content_length);
+    BodyReader(Stream& stream, Framing framing, std::uint64_t content_length, http1::ChunkReader::From from);
     /// What has arrived; no data and no end: nothing yet.
     BodyPiece take();
     /// Waits for at least one byte, the end or an error.

@@ -12,7 +12,10 @@ using Kind = SecurityEvent::Kind;
 
 /// Whether another site's page has caused the request. A browser shows its certificate to requests of every site.
 bool is_cross_site(const RequestHead& head) {
-    if (const auto site = find(head.fields, Known::sec_fetch_site)) return *site == "cross-site";
+    if (find(head.fields, Known::sec_fetch_site))
+        return std::any_of(head.fields.begin(), head.fields.end(), [](const Field& field) {
+            return field.known == Known::sec_fetch_site && field.value == "cross-site";
+        });
     const auto origin = find(head.fields, Known::origin);
     constexpr std::string_view scheme = "https://";
     return origin && !(origin->starts_with(scheme) && same_name(origin->substr(scheme.size()), head.authority));

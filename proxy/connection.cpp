@@ -217,7 +217,7 @@ std::optional<Answer> Connection::prepare(std::string_view text) {
     Exchange& x = *exchange_;
     const auto error = http1::parse_request_head(text, x.request);
     if (error) x.request.framing = Framing::none;
-    body_.emplace(*stream_, x.request.framing, x.request.content_length);
+    body_.emplace(*stream_, x.request.framing, x.request.content_length, http1::ChunkReader::From::client);
     body_bytes_ = 0;
     stopped_ = false;
     keep_alive_ = !error && x.request.keep_alive && !frontend_.ending();

@@ -61,7 +61,7 @@ bool Connection::send_informational(const AnswerHead& head) {
 /// Adds the fields that tell the end of the body and of the connection.
 void Connection::frame(AnswerHead& head) {
     if (head.tunnel) {
-        body_.emplace(*stream_, Framing::until_close, 0);
+        body_.emplace(*stream_, Framing::until_close, 0, http1::ChunkReader::From::client);
         keep_alive_ = chunked_ = false;
         frontend_.complete(head, length_text_);
         head.fields.push_back({"Connection", "upgrade"});

@@ -57,15 +57,15 @@ struct Exchange : pool::Pooled {
     std::chrono::steady_clock::time_point admitted = began;  ///< when `session` and `set_cookie` were decided on last
 
     // What `forward` and `respond` are at.
-    std::string_view server_host;  ///< the Host of the server that is asked
-    Abortable* app = nullptr;      ///< what the app is asked over, while it is
-    ResponseHead answer_head;      ///< as the app sent it
-    AnswerHead answer;             ///< as the client gets it
+    std::string_view server_host;                          ///< the Host of the server that is asked
+    Abortable* app = nullptr;                              ///< what the app is asked over, while it is
+    ResponseHead answer_head;                              ///< as the app sent it
+    AnswerHead answer;                                     ///< as the client gets it
     std::chrono::steady_clock::time_point relaying_since;  ///< a body, of the request or of the answer
-    std::optional<SessionWatch> watch;  ///< of a long upload or answer
-    bool uploading = false;             ///< the rest of the request's body is on its way to the app
-    std::string_view websocket_key;     ///< that the app has to answer
-    std::unique_ptr<Tunnel> tunnel;     ///< that it has agreed to: it goes on where the exchange ends
+    std::optional<SessionWatch> watch;                     ///< of a long upload or answer
+    bool uploading = false;                                ///< its body is on its way, and the app has not answered
+    std::string_view websocket_key;                        ///< that the app has to answer
+    std::unique_ptr<Tunnel> tunnel;  ///< that it has agreed to: it goes on where the exchange ends
     bool head_sent = false;
     std::uint32_t reset_code = 0;  ///< HTTP/2's, of an app that cut its answer; 0: none that says more
 

@@ -152,6 +152,7 @@ Task<Outcome> ask(EventLoop& loop, Exchange& x, UpstreamPool::Lease& lease) {
     // Where sending failed, the app may have answered and closed before it read all.
     failed = co_await read_answer(x, app);
     body.answered = true;
+    x.uploading = false;
     Outcome outcome;
     Relayed relayed = Relayed::in_part;
     // Whoever asks by CONNECT takes any success for a tunnel (RFC 8441 section 5).

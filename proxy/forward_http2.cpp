@@ -112,10 +112,10 @@ bool send_head(Exchange& x, AppStream& app, bool has_body) {
     Fields fields;
     app_fields(x, fields);
     return app.send({.method = x.request.method,
-              .target = app_target(x),
-              .fields = fields,
-              .te_trailers = wants_trailers(x),
-              .has_body = has_body});
+                     .target = app_target(x),
+                     .fields = fields,
+                     .te_trailers = wants_trailers(x),
+                     .has_body = has_body});
 }
 
 /// Reads the final head of the app's answer into x.answer_head; passes 1xx on.
@@ -135,8 +135,7 @@ Task<error_code> read_answer(Exchange& x, AppStream& app) {
 /// The answer for a client that has not brought its request to an end; none: it has, or still may.
 std::optional<Answer> client_failure(const Exchange& x, const Http2Upload& state) {
     std::optional<Answer> answer = body_refusal(state.last.error);
-    if (!answer && left_in_upload(state.last.error))
-        answer = given_up(x);
+    if (!answer && left_in_upload(state.last.error)) answer = given_up(x);
     return answer;
 }
 
@@ -186,6 +185,7 @@ Task<Outcome> ask(EventLoop& loop, Exchange& x, std::shared_ptr<http2::AppConnec
         co_return failure(x, app, state, has_body, failed);
     }
     state.answered = true;
+    x.uploading = false;
     state.body.settle();
     outcome.answer = co_await respond(loop, x, app, state.waiting);
     co_return outcome;

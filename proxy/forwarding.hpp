@@ -31,7 +31,8 @@ private:
     Exchange& x_;
 };
 
-/// While the rest of a request's body is carried to the app, which ends with the request's session.
+/// While the rest of a request's body is carried to an app that has not answered, which ends with the request's
+/// session.
 class Uploading {
 public:
     Uploading(const EventLoop& loop, Exchange& x) : x_(x) {

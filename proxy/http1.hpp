@@ -47,6 +47,11 @@ void write_response_head(std::string& out, unsigned status, std::string_view rea
 /// checked, capped at 16 KiB and dropped.
 class ChunkReader {
 public:
+    /// Who frames the body. Sizes that are padded with blanks, which some servers send, are taken of apps only: RFC
+    /// 9112 section 7.1.1 lets blanks stand ahead of an extension, but ahead of the gateway nobody needs them.
+    enum class From { client, app };
+    explicit ChunkReader(From from) : from_(from) {}
+
     /// What was found at the front of the input.
     struct Piece {
         std::size_t consumed = 0;  ///< bytes of the input that are done with
@@ -60,6 +65,7 @@ public:
 private:
     enum class State {
         size,
+        padding,
         extension,
         size_lf,
         data,
@@ -79,6 +85,7 @@ private:
     State extension_byte(char c);
     State trailer_byte(char c);
 
+    From from_;
     State state_ = State::size;
     std::uint64_t left_ = 0;  ///< of the chunk's size, while it is read, and of its data
     unsigned digits_ = 0;

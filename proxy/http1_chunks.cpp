@@ -14,6 +14,8 @@ constexpr std::size_t most_extension_bytes = 4096, most_body_extension_bytes = 6
 ChunkReader::State ChunkReader::after_size(char c) {
     if (digits_ == 0) return State::bad;
     if (c == '\r') return State::size_lf;
+    const bool padding = (c == ' ' || c == '\t') && from_ == From::app;
+    if (padding && ++body_extension_bytes_ <= most_extension_bytes) return State::padding;
     if (c != ';') return State::bad;
     extension_bytes_ = 0;
     return State::extension;
@@ -55,6 +57,8 @@ ChunkReader::State ChunkReader::step(char c) {
     switch (state_) {
         case State::size:
             return size_digit(c);
+        case State::padding:
+            return after_size(c);
         case State::extension:
             return extension_byte(c);
         case State::size_lf:

@@ -118,6 +118,7 @@ Task<std::optional<Answer>> pass_on(EventLoop& loop, Exchange& x, Body body, Dea
     write_answer_head(x);
     x.record.status = x.answer.status;
     x.relaying_since = loop.deadlines.now();
+    x.watch.reset();  // of an upload: the answer may have begun another session
 
     if (x.answer.tunnel) {
         if (!x.client.send_head(x.answer, {}, false) && co_await x.client.flush()) {
@@ -170,7 +171,7 @@ Task<std::optional<Answer>> mint_with_store(EventLoop& loop, Exchange& x) {
 }
 
 Task<std::optional<Answer>> respond(EventLoop& loop, Exchange& x, Stream& app, Deadline& waiting, Relayed& relayed) {
-    const BodyReader body(app, x.answer_head.framing, x.answer_head.content_length);
+    const BodyReader body(app, x.answer_head.framing, x.answer_head.content_length, http1::ChunkReader::From::app);
     return pass_on(loop, x, body, waiting, &relayed);
 }
 

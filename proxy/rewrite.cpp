@@ -51,7 +51,10 @@ std::optional<std::string> rewritten_location(std::string_view location, const P
         // An app that sends its user over to https, on the host that she asked, means that.
         const bool upgrades =
             starts_with_name(location, "https:") && same_name(absolute->authority, places.client_authority);
-        result.append(upgrades ? "https" : places.client_scheme).append("://").append(places.client_authority).append(prefix);
+        result.append(upgrades ? "https" : places.client_scheme)
+            .append("://")
+            .append(places.client_authority)
+            .append(prefix);
         if (!absolute->rest.starts_with('/')) result += '/';
         return result.append(absolute->rest);
     }

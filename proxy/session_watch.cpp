@@ -17,7 +17,10 @@ constexpr std::chrono::milliseconds longest_renewal = 30s;
 }  // namespace
 
 SessionWatch::SessionWatch(const session::Session& session, Time now)
-    : id_(session.id), known_(std::make_shared<Known>(Known{.expires = session.expires})), asked_at_(now), renewed_at_(now) {}
+    : id_(session.id),
+      known_(std::make_shared<Known>(Known{.expires = session.expires})),
+      asked_at_(now),
+      renewed_at_(now) {}
 
 bool SessionWatch::ended(EventLoop& loop) {
     const auto silence = loop.deadlines.now() - asked_at_;

@@ -23,7 +23,6 @@ constexpr std::chrono::milliseconds goodbye_time = 400ms;
 // How long an app may take to end what its client has ended.
 constexpr std::chrono::milliseconds farewell_time = 5s;
 
-
 /// The same record, whose text is in `text`.
 RequestRecord with_own_text(RequestRecord record, std::string& text) {
     const std::initializer_list<std::string_view*> views = {

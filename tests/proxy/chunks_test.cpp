@@ -14,8 +14,8 @@ struct Body {
 };
 
 /// Feeds the text in pieces of `step` bytes.
-Body read(const std::string& text, std::size_t step) {
-    ChunkReader reader;
+Body read(const std::string& text, std::size_t step, ChunkReader::From from = ChunkReader::From::client) {
+    ChunkReader reader(from);
     Body body;
     std::string pending;
     for (std::size_t at = 0; at < text.size(); at += step) {
@@ -35,6 +35,19 @@ Body read(const std::string& text, std::size_t step) {
 Body read(const std::string& text) { return read(text, text.size()); }
 
 }  // namespace
+
+SCENARIO("padded sizes are taken of apps, not of clients", "[chunks]") {
+    for (const std::string text : {"2  \r\nab\r\n0   \r\n\r\n", "2 ;a=b\r\nab\r\n0\t;c\r\n\r\n"}) {
+        for (const std::size_t step : {std::size_t{1}, text.size()}) {
+            const Body body = read(text, step, ChunkReader::From::app);
+            CHECK((body.end && body.data == "ab"));
+            CHECK(read(text, step).bad);
+        }
+    }
+    const std::string endless = "2" + std::string(5'000, ' ');
+    for (const std::string& text : {std::string(" 2\r\nab\r\n"), std::string("2 2\r\nab\r\n"), endless})
+        CHECK(read(text, 1, ChunkReader::From::app).bad);
+}
 
 SCENARIO("a chunked body is read however it arrives", "[chunks]") {
     const std::string text =
@@ -95,7 +108,7 @@ SCENARIO("a body without its last bytes has not ended", "[chunks]") {
 }
 
 SCENARIO("nothing is read beyond a body's end or a mistake", "[chunks]") {
-    ChunkReader ended, broken;
+    ChunkReader ended(ChunkReader::From::client), broken(ChunkReader::From::client);
     CHECK(ended.next("0\r\n\r\n").end);
     CHECK(ended.next("5\r\n").end);
     CHECK(ended.next("5\r\n").consumed == 0);

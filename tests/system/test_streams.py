@@ -206,6 +206,25 @@ def test_an_upload_ends_with_its_session(site, protocol, end):
 
 
 @UPLOADS
+def test_a_login_at_the_end_of_an_upload_is_not_cut_with_the_session_that_it_replaces(site, protocol):
+    """The long answer belongs to the new one."""
+    def sign_in_then_stream(exchange):
+        exchange.read_body()
+        exchange.send(b"HTTP/1.1 200 OK\r\nX-Session-User: bob\r\nContent-Length: 6\r\n\r\none")
+        wait_for_protocol_time(1.5)
+        exchange.send(b"two")
+
+    site.app.on("/control/upload", sign_in_then_stream)
+    upload = protocol(site.gateway, "/control/upload", site.browser("alice"))
+    upload.send(b"one")
+    wait_for_protocol_time(0.8)
+    upload.end()
+    answer = upload.answer()
+    assert answer.status == 200 and answer.body == b"onetwo"
+    upload.close()
+
+
+@UPLOADS
 def test_an_upload_is_activity(new_site, protocol):
     """It may take longer than the idle timeout."""
     site = new_site(session={"idle_timeout": "1s"} | rotation(0.1))
