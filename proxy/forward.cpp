@@ -43,7 +43,7 @@ bool send_piece(Stream& app, Framing framing, const BodyPiece& piece, std::strin
 }
 
 Task<> upload(EventLoop& loop, Exchange& x, Stream& app, Deadline& waiting, Upload& state) {
-    const Uploading uploading(loop, x);
+    begin_upload(loop, x);
     const auto timeout = x.pool->settings().response_timeout;
     const auto pace = x.site->config.limits.idle_timeout;
     Deadline sending([&app] { app.abort(asio::error::timed_out); });
@@ -75,8 +75,9 @@ Task<> upload(EventLoop& loop, Exchange& x, Stream& app, Deadline& waiting, Uplo
     if (state.last.end && !state.answered) loop.deadlines.arm(waiting, timeout);
     // The app must not take half a message for a whole one.
     if (state.last.error) app.abort(make_error_code(errc::broken_pipe));
+    x.uploading = false;
     state.done = true;
-    state.finished.notify();
+    state.finished.notify();  // whoever waits for it may take the exchange away
 }
 
 /// Reads the final head of the app's answer into x.answer_head; passes 1xx on.

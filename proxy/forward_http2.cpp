@@ -45,7 +45,7 @@ void append(Exchange& x, Http2Upload& state) {
 }
 
 Task<> upload(EventLoop& loop, Exchange& x, Http2Upload& state) {
-    const Uploading uploading(loop, x);
+    begin_upload(loop, x);
     const auto timeout = x.pool->settings().response_timeout;
     Deadline sending([&state] { state.give_up(asio::error::timed_out); });
     while (!state.last.end && !state.last.error && !state.unwanted) {
@@ -67,8 +67,9 @@ Task<> upload(EventLoop& loop, Exchange& x, Http2Upload& state) {
     if (state.last.end && !state.answered) loop.deadlines.arm(state.waiting, timeout);
     // The app must not take half a message for a whole one.
     if (state.last.error) state.give_up(make_error_code(errc::broken_pipe));
+    x.uploading = false;
     state.done = true;
-    state.finished.notify();
+    state.finished.notify();  // whoever waits for it may take the exchange away
 }
 
 /// Ends the upload, wherever it is.

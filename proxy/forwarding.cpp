@@ -53,6 +53,11 @@ bool pass_informational(Exchange& x, const ResponseHead& head) {
     return x.client.send_informational(passed);
 }
 
+void begin_upload(const EventLoop& loop, Exchange& x) {
+    x.relaying_since = loop.deadlines.now();
+    x.uploading = true;
+}
+
 Answer given_up(const Exchange& x) {
     if (x.record.reason == "session_ended")
         return {.status = 401, .reason = "session_ended", .location = {}, .close = true};

@@ -31,21 +31,9 @@ private:
     Exchange& x_;
 };
 
-/// While the rest of a request's body is carried to an app that has not answered, which ends with the request's
-/// session.
-class Uploading {
-public:
-    Uploading(const EventLoop& loop, Exchange& x) : x_(x) {
-        x.relaying_since = loop.deadlines.now();
-        x.uploading = true;
-    }
-    ~Uploading() { x_.uploading = false; }
-    Uploading(const Uploading&) = delete;
-    Uploading& operator=(const Uploading&) = delete;
-
-private:
-    Exchange& x_;
-};
+/// From here on the rest of a request's body is carried to the app, until that has answered or x.uploading is taken
+/// back, and ends with the request's session.
+void begin_upload(const EventLoop& loop, Exchange& x);
 
 /// The answer where waiting for the app has been given up: see give_up().
 Answer given_up(const Exchange& x);
