@@ -74,7 +74,7 @@ SCENARIO("nothing but the grammar of chunks is accepted", "[chunks][smuggling]")
                                     std::string("5\nhello\r\n"),
                                     std::string("5\rhello\r\n"),
                                     std::string("5;a\nb\r\nhello\r\n"),
-                                    std::string("5;a\0\r\n", 7),
+                                    std::string("5;a\0\r\n", 6),
                                     "5;" + long_extension + "\r\n",
                                     std::string("5\r\nhelloX\r\n"),
                                     std::string("5\r\nhello\n0\r\n\r\n"),
