@@ -30,6 +30,19 @@ struct Crowd {
     std::vector<std::unique_ptr<Thief>> thieves;
 };
 
+/// What keeps everybody from signing in, for an operator; empty: somebody has, or it is too early to tell. People would
+/// try for ever.
+std::string why_nobody_signs_in(const PeopleCounts& counts, double seconds) {
+    constexpr double patience = 10;
+    std::string met;
+    for (std::size_t i = 1; i < counts.failures.size(); ++i)
+        if (counts.failures[i] > 0) met += fmt::format(" {} {},", counts.failures[i], failure_names[i]);
+    if (counts.logins > 0 || seconds < patience || met.empty()) return {};
+    met.back() = ';';
+    return fmt::format("nobody can sign in:{} look at --target, --login and --form{}\n", met,
+                       counts.failures[index(Failure::tls)] > 0 ? ", and trust its certificate by --ca" : "");
+}
+
 class PeopleRun {
 public:
     PeopleRun(const PeopleSettings& settings, std::ostream& progress);
@@ -40,7 +53,6 @@ private:
     void start(std::size_t number);
     PeopleCounts counts() const;
     void tell(const PeopleCounts& counts, double seconds);
-    bool is_hopeless(const PeopleCounts& counts, double seconds);
 
     const PeopleSettings& settings_;
     std::ostream& progress_;
@@ -93,20 +105,6 @@ void PeopleRun::tell(const PeopleCounts& counts, double seconds) {
               << std::flush;
 }
 
-/// Whether nobody can sign in, and why: people would try for ever.
-bool PeopleRun::is_hopeless(const PeopleCounts& counts, double seconds) {
-    constexpr double patience = 10;
-    if (counts.logins > 0 || seconds < patience) return false;
-    std::string met;
-    for (std::size_t i = 1; i < counts.failures.size(); ++i)
-        if (counts.failures[i] > 0) met += fmt::format(" {} {},", counts.failures[i], failure_names[i]);
-    if (met.empty()) return false;  // the first has not been answered yet; it will be, or be late
-    met.back() = ';';
-    progress_ << fmt::format("nobody can sign in:{} look at --target, --login and --form{}\n", met,
-                             counts.failures[index(Failure::tls)] > 0 ? ", and trust its certificate by --ca" : "");
-    return true;
-}
-
 PeopleReport PeopleRun::run() {
     const auto began = Clock::now();
     const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - began).count(); };
@@ -121,7 +119,9 @@ PeopleReport PeopleRun::run() {
         if (i % 10 != 0) continue;
         const PeopleCounts so_far = counts();
         tell(so_far, seconds());
-        interrupted |= is_hopeless(so_far, seconds());
+        const std::string hopeless = why_nobody_signs_in(so_far, seconds());
+        progress_ << hopeless;
+        interrupted |= !hopeless.empty();
     }
     report.seconds = seconds();
     for (const auto& crowd : crowds_) {

@@ -35,23 +35,22 @@ std::optional<ClientCertificates> read_clients(Reader& yaml, const std::optional
     return clients;
 }
 
-void read_ocsp(Reader& yaml, Certificate& certificate, const std::filesystem::path& belongs_to, const Files& files) {
-    if (!yaml.read("ocsp", certificate.ocsp, files.ocsp(belongs_to))) return;
-    if (!files.check || !files.inspectors.ocsp_warning) return;
-    if (const std::string late = files.inspectors.ocsp_warning(certificate.ocsp); !late.empty())
-        yaml.warning("ocsp", in_quotes(certificate.ocsp.string()) + " " + late);
+/// Tells what an operator should know of a file that can be used.
+void warn_of(Reader& yaml, std::string_view key, const std::filesystem::path& file, const Inspector& inspector,
+             const Files& files) {
+    if (!files.check || !inspector) return;
+    if (const std::string what = inspector(file); !what.empty())
+        yaml.warning(key, in_quotes(file.string()) + " " + what);
 }
 
 Certificate read_certificate(Reader yaml, const std::optional<ClientCertificates>& clients, const Files& files) {
     Certificate certificate;
     const bool good = yaml.require("cert", certificate.cert, files.certificate(), "cert: FILE.crt");
     const auto belongs_to = good ? certificate.cert : std::filesystem::path();
+    if (good) warn_of(yaml, "cert", certificate.cert, files.inspectors.certificate_warning, files);
     yaml.require("key", certificate.key, files.private_key(belongs_to), "key: FILE.key");
-    if (good && files.check && files.inspectors.certificate_warning) {
-        if (const std::string late = files.inspectors.certificate_warning(certificate.cert); !late.empty())
-            yaml.warning("cert", in_quotes(certificate.cert.string()) + " " + late);
-    }
-    read_ocsp(yaml, certificate, belongs_to, files);
+    if (yaml.read("ocsp", certificate.ocsp, files.ocsp(belongs_to)))
+        warn_of(yaml, "ocsp", certificate.ocsp, files.inspectors.ocsp_warning, files);
     certificate.clients = read_clients(yaml, clients, files);
     yaml.reject_unknown();
     return certificate;

@@ -109,14 +109,14 @@ bool wants_trailers(const Exchange& x) {
     return false;
 }
 
-bool send_head(Exchange& x, AppStream& app, bool has_body) {
+void send_head(Exchange& x, AppStream& app, bool has_body) {
     Fields fields;
     app_fields(x, fields);
-    return app.send({.method = x.request.method,
-                     .target = app_target(x),
-                     .fields = fields,
-                     .te_trailers = wants_trailers(x),
-                     .has_body = has_body});
+    app.send({.method = x.request.method,
+              .target = app_target(x),
+              .fields = fields,
+              .te_trailers = wants_trailers(x),
+              .has_body = has_body});
 }
 
 /// Reads the final head of the app's answer into x.answer_head; passes 1xx on.
@@ -140,11 +140,21 @@ std::optional<Answer> client_failure(const Exchange& x, const Http2Upload& state
     return answer;
 }
 
+/// The answer to a head or trailers that are larger than the app takes.
+Answer too_large_for(const Exchange& x) {
+    spdlog::warn(
+        "upstream.header_too_large upstream={} server={} request_id={} cure=\"let the app take larger heads "
+        "(SETTINGS_MAX_HEADER_LIST_SIZE), or lower limits.header_bytes\"",
+        x.pool->settings().name, x.record.server, x.request_id);
+    return {.status = 431, .reason = "upstream_header_limit"};
+}
+
 /// What to do about a request that came to nothing.
 Outcome failure(Exchange& x, const AppStream& app, Http2Upload& state, bool has_body, const error_code& why) {
     const bool cut = why == asio::error::connection_reset && !state.last.error;
     const bool again = app.lost() && !has_body && idempotent(x.request.method);
     if (cut && (again || (app.unprocessed() && state.body.rewind()))) return {.answer = {}, .retry = true};
+    if (why == errc::message_size) return {.answer = too_large_for(x)};
     if (auto answer = client_failure(x, state)) return {.answer = std::move(answer)};
     if (why == errc::owner_dead) return {.answer = given_up(x)};
     return {.answer = upstream_failure(x, why)};
@@ -165,14 +175,7 @@ Task<Outcome> ask(EventLoop& loop, Exchange& x, std::shared_ptr<http2::AppConnec
     pass_trailers(x, state);
     const bool has_body =
         x.request.framing != Framing::none && !(state.body.ended() && state.body.empty() && x.trailers.empty());
-    if (!send_head(x, app, has_body)) {
-        spdlog::warn(
-            "upstream.header_too_large upstream={} server={} request_id={} cure=\"let the app take larger heads "
-            "(SETTINGS_MAX_HEADER_LIST_SIZE), or lower limits.header_bytes\"",
-            x.pool->settings().name, x.record.server, x.request_id);
-        outcome.answer = Answer{.status = 431, .reason = "upstream_header_limit"};
-        co_return outcome;
-    }
+    send_head(x, app, has_body);
     if (state.last.end) {
         loop.deadlines.arm(state.waiting, x.pool->settings().response_timeout);
     } else if (!std::exchange(state.started, true)) {

@@ -57,8 +57,8 @@ bool AppConnection::has_room() const {
     return open_ < std::min(allowed, most_streams_each) && nghttp2_session_check_request_allowed(session_.get()) != 0;
 }
 
-bool AppConnection::takes_head_of(std::size_t bytes) const {
-    return bytes <= nghttp2_session_get_remote_settings(session_.get(), NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE);
+bool AppConnection::takes(std::size_t section_size) const {
+    return section_size <= nghttp2_session_get_remote_settings(session_.get(), NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE);
 }
 
 /// Returns whether the connection goes on.

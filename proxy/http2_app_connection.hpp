@@ -42,9 +42,9 @@ public:
     void on_rest(std::function<void()> call) { on_rest_ = std::move(call); }
 
     // What streams ask for.
-    /// Whether the app has said that it reads a head of so many bytes, names and values and 32 for each (RFC 9113
-    /// section 6.5.2). One that is larger makes some apps end the connection, and the requests of others with it.
-    bool takes_head_of(std::size_t bytes) const;
+    /// Whether the app reads a head or trailers of this size, by its SETTINGS_MAX_HEADER_LIST_SIZE. What is larger
+    /// makes some apps end the connection, and the requests of others with it.
+    bool takes(std::size_t section_size) const;
     void open(AppStream& stream, FieldSection::Pseudo pseudo, std::span<const Field> fields, bool has_body);
     void resume_body(AppStream& stream);
     void consumed(const AppStream& stream, std::size_t bytes);

@@ -14,6 +14,15 @@ namespace {
 
 namespace errc = boost::system::errc;
 
+/// As RFC 9113 section 6.5.2 counts it.
+std::size_t field_size(std::string_view name, std::string_view value) { return name.size() + value.size() + 32; }
+
+std::size_t section_size(const Fields& fields) {
+    std::size_t size = 0;
+    for (const Field& field : fields) size += field_size(field.name, field.value);
+    return size;
+}
+
 }  // namespace
 
 AppStream::AppStream(std::shared_ptr<AppConnection> connection, Answer answer, RequestBody& body)
@@ -25,26 +34,28 @@ AppStream::~AppStream() { connection_->leave(*this); }
 
 // ---- the request ----------------------------------------------------------------------------------------------------
 
-bool AppStream::send(const Request& request) {
+void AppStream::send(const Request& request) {
     Fields fields;
     std::string_view authority;
-    constexpr std::size_t overhead = 32, pseudo_names = 4 * overhead + 7 + 7 + 10 + 5;  // ":method", ":scheme", ...
-    std::size_t size = pseudo_names + request.method.size() + 4 + request.target.size();
     for (const Field& field : request.fields) {
         if (field.known == Known::host) {
             authority = field.value;
         } else if (!is_hop_by_hop(field.known)) {
             fields.push_back(field);
         }
-        size += field.value.size();
-        if (field.known != Known::host) size += field.name.size() + overhead;
     }
-    if (!connection_->takes_head_of(size)) return false;
     if (request.te_trailers) fields.push_back({"te", "trailers", Known::te});
-    connection_->open(
-        *this, {{":method", request.method}, {":scheme", "http"}, {":authority", authority}, {":path", request.target}},
-        {fields.data(), fields.size()}, request.has_body);
-    return true;
+    const FieldSection::Pseudo pseudo{
+        {":method", request.method}, {":scheme", "http"}, {":authority", authority}, {":path", request.target}};
+    std::size_t size = section_size(fields);
+    for (const auto& [name, value] : pseudo) size += field_size(name, value);
+    if (!connection_->takes(size)) abort(make_error_code(errc::message_size));
+    if (!error_) connection_->open(*this, pseudo, {fields.data(), fields.size()}, request.has_body);
+}
+
+void AppStream::set_trailers(Fields trailers) {
+    if (!connection_->takes(section_size(trailers))) return abort(make_error_code(errc::message_size));
+    request_trailers_ = std::move(trailers);
 }
 
 void AppStream::resume_body() { connection_->resume_body(*this); }

@@ -36,13 +36,15 @@ public:
         bool te_trailers;      ///< trailers of the answer reach somebody
         bool has_body;         ///< else the head ends it
     };
-    /// Sends the head; the body follows by itself. @return false: the app takes no head of this size, nothing is sent
-    bool send(const Request& request);
+    /// Sends the head; the body follows by itself. What the app has said to be too large for it, here or in trailers,
+    /// is not sent, and aborts the stream with message_size.
+    void send(const Request& request);
     /// There is more of the body, or its end.
     void resume_body();
-    void set_trailers(Fields trailers) { request_trailers_ = std::move(trailers); }
+    void set_trailers(Fields trailers);
 
-    /// Waits for a head, interim or final. Errors: timed_out and others of abort(); bad_message; connection_reset.
+    /// Waits for a head, interim or final. Errors: timed_out and others of abort(); bad_message; message_size;
+    /// connection_reset.
     Task<error_code> next_head();
     /// The 1xx heads that have come, one by one.
     std::optional<ResponseHead> take_interim();

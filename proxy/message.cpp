@@ -59,7 +59,7 @@ constexpr Name names[] = {
     {"x-user-org", Known::x_user_org, misspelt},
     {"forwarded", Known::forwarded, misspelt},
     {"x-request-id", Known::x_request_id, misspelt},
-    // What proxies tell about the client's address: a trusted one may, nobody else.
+    // What proxies tell about the client's address, and what it asked for: a trusted one may, nobody else.
     {"x-real-ip", Known::x_real_ip, misspelt},
     {"x-client-ip", Known::x_real_ip, misspelt},
     {"true-client-ip", Known::x_real_ip, misspelt},

@@ -167,7 +167,7 @@ void RedisStore::Impl::ranges_of(const Selection& selection, Completion<std::vec
 }
 
 /// Reads what is there before it ends it: of an end whose answer is lost with its connection nobody could tell what it
-/// has ended.
+/// has ended. Of two that end the same sessions at once, both tell of them.
 void RedisStore::Impl::end_ranges(const std::vector<IdRange>& ranges, Completion<std::vector<SessionId>> done) {
     auto found = std::make_shared<Ids>();
     auto reading = std::make_shared<Walk>();

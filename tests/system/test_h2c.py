@@ -742,6 +742,22 @@ def test_a_head_that_is_larger_than_the_app_takes_is_not_sent(new_site, new_app)
     assert len({call.connection for call in app.calls()}) == 1
 
 
+def test_trailers_that_are_larger_than_the_app_takes_are_not_sent(new_site, new_app):
+    app = new_app(settings={SettingCodes.MAX_HEADER_LIST_SIZE: 8192})
+    app.on("/echo", echo)
+    site = calls_site(new_site, app.address)
+    with site.http2() as client:
+        held = client.open("POST", "/echo", end=False)
+        client.send_body(held, b"one")
+        client.read_head(held)
+        stream = client.open("POST", "/x", end=False)
+        client.send_body(stream, b"hello")
+        client.send_trailers(stream, [("x-large", "a" * 9000)])
+        assert client.read_response(stream).status == 431
+        client.send_body(held, b"two", end=True)
+        assert client.read_response(held).body == b"onetwo", "who shares the connection goes on"
+
+
 def test_an_app_that_takes_no_stream_is_late(new_site, new_app):
     app = new_app(settings={SettingCodes.MAX_CONCURRENT_STREAMS: 0})
     site = calls_site(new_site, app.address, response_timeout="300ms")

@@ -336,7 +336,7 @@ def lossy(new_redis, new_fleet):
     """A fleet whose first gateway's answers from Redis can be lost, and what loses them."""
     server = new_redis()
     network = LostAnswers(("127.0.0.1", server.port))
-    yield lambda **settings: new_fleet(f"redis://{network.address}", **settings), network
+    yield lambda **settings: new_fleet("redis://%s:%d" % network.address, **settings), network
     network.close()
 
 
