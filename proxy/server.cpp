@@ -24,6 +24,14 @@ Snapshot first_snapshot(config::Config settings) try {
     throw std::runtime_error(unusable.what());
 }
 
+/// Blocks or unblocks, for the thread that calls and those that it starts from then on, what Impl::signals waits for.
+void mask_signals(int how) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+    pthread_sigmask(how, &signals, nullptr);
+}
+
 }  // namespace
 
 Server::Impl::Impl(config::Config settings, std::function<config::Loaded()> its_load)
@@ -100,7 +108,9 @@ void Server::Impl::run() {
             });
         });
     }
+    mask_signals(SIG_UNBLOCK);
     control.run();
+    mask_signals(SIG_BLOCK);
     threads.clear();  // joins
     access_log.flush();
     spdlog::info("stopped");
@@ -162,8 +172,12 @@ void Server::Impl::expired(const session::SessionId& id, session::Expiry why) {
                        control_metrics);
 }
 
-Server::Server(config::Config config, std::function<config::Loaded()> load)
-    : impl_(std::make_unique<Impl>(std::move(config), std::move(load))) {}
+Server::Server(config::Config config, std::function<config::Loaded()> load) {
+    // Signals come to the thread of run() alone, and only while it runs. One that comes once more when all is drained
+    // would otherwise kill the process amid its clean end, and a supervisor would take it for a crash.
+    mask_signals(SIG_BLOCK);
+    impl_ = std::make_unique<Impl>(std::move(config), std::move(load));
+}
 Server::~Server() = default;
 void Server::run() { impl_->run(); }
 

@@ -1,5 +1,6 @@
 """The data path: bodies of any size both ways, every kind of app, retries, limits, timeouts, the drain."""
 
+import signal
 import socket
 import subprocess
 import threading
@@ -773,6 +774,17 @@ def test_sigterm_cuts_no_request_in_flight(new_site):
     assert thinking.is_closed() and downloading.is_closed() and uploading.is_closed()
     site.gateway.stop()
     alice.close()
+
+
+@pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_up_to_its_last_moment_leave_it_a_clean_end(new_site, again):
+    """A supervisor takes a death by a signal for a crash."""
+    process = new_site(threads=2).gateway.process
+    process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + PATIENCE
+    while process.poll() is None and time.monotonic() < deadline:
+        process.send_signal(again)
+    assert process.poll() == 0
 
 
 def accepts(site) -> bool:
