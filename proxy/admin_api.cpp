@@ -8,6 +8,7 @@
 #include <boost/beast/http/field.hpp>
 #include <boost/json/array.hpp>
 
+#include "proxy/headers.hpp"
 #include "proxy/log_line.hpp"
 
 namespace rotagate::proxy {
@@ -88,7 +89,7 @@ AdminApi::Answer AdminApi::route(const AdminRequest& request) {
     }
     const bool known = target.path == "/v1/users/count" || target.path == "/healthz" || target.path == "/readyz" ||
                        target.path == "/metrics";
-    if (!known) co_return admin_error(http::status::not_found, "there is no " + target.path);
+    if (!known) co_return admin_error(http::status::not_found, "there is no " + header_encoded(target.path));
     if (!get) co_return not_allowed("GET, HEAD");
     if (target.path == "/v1/users/count") co_return co_await count_users(target);
     if (target.path == "/readyz") co_return co_await ready();
@@ -123,7 +124,10 @@ AdminApi::Answer AdminApi::revoke_selected(const AdminTarget& target) {
         parts_.store.end_selected(selection, std::move(done));
     };
     const auto ended = co_await ask<std::vector<session::SessionId>>(call);
-    if (!ended) co_return store_error(ended.error());
+    if (!ended) {
+        log_unconfirmed({selection.user.value_or(""), selection.org.value_or("")}, {});
+        co_return store_error(ended.error());
+    }
     const Reason reason = selection.user  ? Reason::revoked_user
                           : selection.org ? Reason::revoked_org
                                           : Reason::revoked_all;
@@ -138,7 +142,10 @@ AdminApi::Answer AdminApi::revoke_one(std::string_view admin_name) {
         parts_.store.end(*id, std::move(done));
     };
     const auto ended = co_await ask<bool>(call);
-    if (!ended) co_return store_error(ended.error());
+    if (!ended) {
+        log_unconfirmed(id->user(), id->log_name());
+        co_return store_error(ended.error());
+    }
     if (*ended) log_end(*id, Reason::revoked_session);
     co_return revoked(*ended ? 1 : 0);
 }
@@ -181,6 +188,18 @@ void AdminApi::log_end(const session::SessionId& id, Reason reason) {
                                .org = user.org,
                                .session = name,
                                .client = "admin"},
+                              parts_.loop_metrics);
+}
+
+void AdminApi::log_unconfirmed(const session::User& user, const std::string& session) {
+    parts_.security_log.write({.kind = SecurityEvent::Kind::refused,
+                               .reason = Reason::store_unavailable,
+                               .user = user.id,
+                               .org = user.org,
+                               .session = session,
+                               .client = "admin",
+                               .request_id = {},
+                               .detail = "the ending is not confirmed; it may have happened: ask again"},
                               parts_.loop_metrics);
 }
 

@@ -33,6 +33,8 @@ private:
     Answer ready();
     AdminResponse metrics() const;
     void log_end(const session::SessionId& id, Reason reason);
+    /// The store has not answered whether an ending happened. @param session  its name in the log; empty: several
+    void log_unconfirmed(const session::User& user, const std::string& session);
 
     AdminParts parts_;
 };

@@ -6,6 +6,8 @@
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
 
+#include "proxy/headers.hpp"
+
 namespace rotagate::proxy {
 
 AdminTarget AdminTarget::parse(std::string_view target) {
@@ -16,7 +18,7 @@ AdminTarget AdminTarget::parse(std::string_view target) {
     const boost::urls::encoding_opts plus_is_plus{false};
     for (const auto& parameter : url->params(plus_is_plus)) {
         const auto [at, added] = parsed.parameters.emplace(parameter.key, parameter.value);
-        if (!added) throw AdminUsage{at->first + " is given twice"};
+        if (!added) throw AdminUsage{header_encoded(at->first) + " is given twice"};
     }
     return parsed;
 }
@@ -24,7 +26,7 @@ AdminTarget AdminTarget::parse(std::string_view target) {
 void AdminTarget::allow_only(std::initializer_list<std::string_view> names) const {
     for (const auto& [name, value] : parameters) {
         if (std::find(names.begin(), names.end(), name) != names.end()) continue;
-        std::string message = "unknown parameter '" + name + "'; there ";
+        std::string message = "unknown parameter '" + header_encoded(name) + "'; there ";
         message += names.size() == 0 ? "are none" : names.size() == 1 ? "is " : "are ";
         for (const std::string_view* known = names.begin(); known != names.end(); ++known) {
             if (known != names.begin()) message += ", ";

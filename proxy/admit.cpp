@@ -149,6 +149,7 @@ Task<std::optional<Answer>> admit_by_cookie(EventLoop& loop, Exchange& x) {
         if (session.error() == SessionErrc::replayed) co_await after_replay(loop, x, cookie->id);
         co_return refused(loop, x, *cookie, session.error());
     }
+    x.presented = cookie->minted;
     admit_session(loop, x, std::move(*session));
     co_return std::nullopt;
 }

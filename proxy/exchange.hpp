@@ -52,6 +52,7 @@ struct Exchange : pool::Pooled {
     Identity identity;
     std::string_view audience;                               ///< what session cookies of this request are bound to
     std::string_view set_cookie;                             ///< the Set-Cookie that the answer carries; empty: none
+    session::Millis presented{};                             ///< the mint time of the cookie of `session`
     std::optional<session::SessionId> ended;                 ///< that of a genuine cookie whose session is gone
     bool ambiguous = false;                                  ///< cookies of different sessions: none is set or deleted
     std::chrono::steady_clock::time_point admitted = began;  ///< when `session` and `set_cookie` were decided on last

@@ -86,7 +86,7 @@ void write_answer_head(Exchange& x) {
         if (x.request.websocket == WebSocket::extended_connect) answer.status = 200, answer.reason = {};
     }
     answer.has_body = x.request.method != "HEAD" && head.status != 204 && head.status != 304;
-    const bool tells_length = head.status != 204 && find(head.fields, Known::content_length).has_value();
+    const bool tells_length = head.status >= 200 && head.status != 204 && find(head.fields, Known::content_length).has_value();
     if (tells_length) answer.content_length = head.content_length;
     const ResponseRules rules{.route = *x.route,
                               .request = x.request,
@@ -140,6 +140,10 @@ Task<std::optional<Answer>> pass_on(EventLoop& loop, Exchange& x, Body body, Dea
     co_return std::nullopt;
 }
 
+/// Never earlier than that of the cookie that was presented: where the store's clock has gone back (another master, a
+/// corrected clock), what it is now would be taken for a superseded one, and its owner for a thief.
+session::Millis mint_time(const EventLoop& loop, const Exchange& x) { return std::max(loop.store.now(), x.presented); }
+
 }  // namespace
 
 bool mint(EventLoop& loop, Exchange& x) {
@@ -149,12 +153,12 @@ bool mint(EventLoop& loop, Exchange& x) {
     // good.
     if (!x.session || loop.store.known_ended(x.session->id)) return true;
     if (x.site->config.session.rotation.strict || late) return false;
-    seal_next(loop, x, loop.store.now());
+    seal_next(loop, x, mint_time(loop, x));
     return true;
 }
 
 Task<std::optional<Answer>> mint_with_store(EventLoop& loop, Exchange& x) {
-    const session::Millis minted = loop.store.now();
+    const session::Millis minted = mint_time(loop, x);
     Pending<void> asked;
     if (x.site->config.session.rotation.strict) {
         loop.store.issue(x.session->id, minted, asked.completion());
@@ -165,6 +169,7 @@ Task<std::optional<Answer>> mint_with_store(EventLoop& loop, Exchange& x) {
     if (asked.result()) {
         seal_next(loop, x, minted);
     } else if (asked.result().error() == SessionErrc::unavailable) {
+        note(loop, x, SecurityEvent::Kind::refused, Reason::store_unavailable, &x.session->id);
         co_return Answer{.status = 503, .reason = "store_unavailable"};
     }
     co_return std::nullopt;

@@ -9,7 +9,11 @@ using session::SessionErrc;
 using Kind = SecurityEvent::Kind;
 
 Answer failure(EventLoop& loop, const Exchange& x, const error_code& why) {
-    if (why == SessionErrc::unavailable) return {.status = 503, .reason = "store_unavailable"};
+    if (why == SessionErrc::unavailable) {
+        note(loop, x, Kind::refused, Reason::store_unavailable, x.session ? &x.session->id : nullptr,
+             "what the app's X-Session-* headers ask for is not confirmed; it may have happened");
+        return {.status = 503, .reason = "store_unavailable"};
+    }
     note(loop, x, Kind::refused, Reason::invalid_login, nullptr, why.message());
     return {.status = 502, .reason = "invalid_session_command"};
 }
@@ -85,6 +89,7 @@ Task<error_code> start_session(EventLoop& loop, Exchange& x, session::NewSession
     for (const session::SessionId& id : started->displaced)
         note(loop, x, Kind::ended, Reason::displaced, &id, "session.max_sessions_per_user was reached");
     x.session = std::move(started->session);
+    x.presented = {};
     x.user = std::move(request.user);
     x.admitted = std::chrono::steady_clock::now();
     note(loop, x, Kind::started, Reason::login, &x.session->id, detail);

@@ -225,8 +225,11 @@ void LmdbEnvironment::write_some(LmdbBatch& batch, Millis clock) {
 void LmdbEnvironment::grow() {
     MDB_envinfo info;
     check(mdb_env_info(env_.get(), &info));
-    map_size_ = 2 * info.me_mapsize;
-    check(mdb_env_set_mapsize(env_.get(), map_size_));
+    const std::size_t wanted = 2 * info.me_mapsize;
+    const int code = mdb_env_set_mapsize(env_.get(), wanted);
+    if (code != MDB_SUCCESS) env_.reset();  // it has no map any more; opened afresh, it has the one from before
+    check(code);
+    map_size_ = wanted;
 }
 
 }  // namespace rotagate::session

@@ -33,6 +33,19 @@ Millis MemoryShard::expiry(const MemoryRecord& record, Millis now) const {
     return std::min(idle, record.created + settings_.absolute_timeout);
 }
 
+/// Returns whether the session is still there: a lifetime that has become shorter may be over.
+bool MemoryShard::renew(MemoryRecord& record, Millis now) {
+    record.expires = expiry(record, now);
+    // `due` stays behind: an order of expiry that is put right when an entry comes up costs nothing per request.
+    if (record.expires >= record.due) return true;
+    due_.erase(due_.iterator_to(record));
+    record.due = record.expires;
+    due_.insert(record);
+    if (record.expires > now) return true;
+    expire(now);
+    return false;
+}
+
 Started MemoryShard::start(const NewSession& request, Millis now) {
     expire(now);  // whoever has expired is not in the way of max_sessions_per_user
     auto created = std::make_unique<MemoryRecord>();
@@ -84,8 +97,7 @@ Result<Session> MemoryShard::present(const SessionCookie& cookie, bool renew, Mi
         remove(*record);
         return SessionErrc::replayed;
     }
-    // `due` stays behind: an order of expiry that is put right when an entry comes up costs nothing per request.
-    if (renew) record->expires = expiry(*record, now);
+    if (renew && !this->renew(*record, now)) return SessionErrc::unknown;
     record->last_seen = now;
     if (journal_) journal_->presented(*record, record->rotation.seen.minted != seen);
     Session session = record->snapshot();
@@ -107,7 +119,7 @@ Result<Millis> MemoryShard::touch(const SessionId& id, bool renew, Millis now) {
     MemoryRecord* record = find(id, now);
     if (!record) return SessionErrc::unknown;
     if (renew) {
-        record->expires = expiry(*record, now);
+        if (!this->renew(*record, now)) return SessionErrc::unknown;
         record->last_seen = now;
         if (journal_) journal_->presented(*record, false);
     }

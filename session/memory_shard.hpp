@@ -84,6 +84,7 @@ private:
 
     MemoryRecord* find(const SessionId& id, Millis now) const;
     Millis expiry(const MemoryRecord& record, Millis now) const;
+    bool renew(MemoryRecord& record, Millis now);
     Users::iterator user_of(const SessionId& id);
     Users::iterator next_user(const KeySelection& selection, const std::optional<KeyParts>& after);
     bool remove(MemoryRecord& record);

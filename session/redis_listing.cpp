@@ -25,6 +25,16 @@ struct RedisStore::Impl::Listing {
 
 namespace {
 
+bool belongs_to(const Selection& selection, const SessionId& session) {
+    const auto matches = [](const std::optional<std::string>& wanted, std::string_view part) {
+        std::string encoded;
+        if (wanted) append_key_part(encoded, *wanted);
+        return !wanted || encoded == part;
+    };
+    const KeyParts key = KeyParts::of(session.user_key());
+    return matches(selection.org, key.org) && matches(selection.user, key.id);
+}
+
 /// What is left of the ranges behind the session that a cursor names, which may have ended.
 std::vector<IdRange> after(const SessionId& cursor, std::vector<IdRange> ranges) {
     const KeyParts stands_at = KeyParts::of(cursor.user_key());
@@ -100,7 +110,8 @@ void RedisStore::Impl::list_some(const std::shared_ptr<Listing>& listing) {
 
 void RedisStore::list(const Selection& selection, std::string cursor, std::size_t limit, Completion<Page> done) {
     const auto position = SessionId::from_admin_name(cursor);
-    if (!cursor.empty() && !position) return done(make_error_code(boost::system::errc::invalid_argument));
+    if (!cursor.empty() && !(position && belongs_to(selection, *position)))
+        return done(make_error_code(boost::system::errc::invalid_argument));
     const auto list_ranges = [impl = impl_.get(), position, limit, done](Result<std::vector<IdRange>> ranges) {
         if (!ranges) return done(ranges.error());
         if (position) ranges = after(*position, std::move(*ranges));

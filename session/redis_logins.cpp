@@ -41,7 +41,7 @@ void RedisStore::start(NewSession request, Completion<Started> done) {
     if (old && (old->slot == keys.slot || impl_->shared.deployment.settings.kind != config::Redis::Kind::cluster)) {
         call = impl_->call_for(keys.slot, script,
                                {keys.session, keys.index, keys.due, keys.users, old->session, old->index, old->due,
-                                old->users, old->replaced_mark},
+                                old->users, old->mark},
                                {session.id.text, flag(request.permanent), request.client,
                                 flag(request.data.has_value()), data, limit, request.replaces->text});
     } else {
@@ -69,23 +69,24 @@ void RedisStore::Impl::started(Session session, NewSession request, const CallPt
     Started result{.session = std::move(session), .replaced = replaced, .displaced = ids_from(reply, 4)};
     const auto now = steady_clock::now();
     for (const SessionId& id : result.displaced) shared.ended.add(id.text, now);
-    if (request.replaces) shared.ended.add(request.replaces->text, now);
     const bool elsewhere = request.replaces && shared.deployment.settings.kind == config::Redis::Kind::cluster &&
                            redis::slot_of_tag(request.replaces->user_key()) != call->slot;
-    confirm(*call, [this, result = std::move(result), old = request.replaces, elsewhere,
+    if (request.replaces && !elsewhere) shared.ended.add(request.replaces->text, now);
+    confirm(*call, [this, result = std::move(result), old = request.replaces, elsewhere, deadline = call->deadline,
                     done = std::move(done)](Result<> confirmed) mutable {
         if (!confirmed) {
             end_unconfirmed(result.session.id, false);  // nobody will have its cookie
             return done(confirmed.error());
         }
-        if (elsewhere) return end_replaced_elsewhere(std::move(result), *old, std::move(done));
+        if (elsewhere) return end_replaced_elsewhere(std::move(result), *old, deadline, std::move(done));
         done(std::move(result));
     });
 }
 
 /// In a cluster, the session of another user is on another server: its end is a step of its own.
-void RedisStore::Impl::end_replaced_elsewhere(Started started, const SessionId& old, Completion<Started> done) {
-    end(old, true, [this, started = std::move(started), done = std::move(done)](Result<bool> ended) mutable {
+void RedisStore::Impl::end_replaced_elsewhere(Started started, const SessionId& old, redis::SteadyTime deadline,
+                                              Completion<Started> done) {
+    end(old, true, deadline, [this, started = std::move(started), done = std::move(done)](Result<bool> ended) mutable {
         if (!ended) {
             end_unconfirmed(started.session.id, false);
             return done(ended.error());
@@ -101,11 +102,13 @@ RedisStore::Impl::FunctionCallPtr RedisStore::Impl::end_call(const SessionId& id
     const RedisKeys keys(id);
     const redis::Script& script = shared.scripts.end;
     if (!mark_replaced) return call_for(keys.slot, script, {keys.session, keys.index, keys.due, keys.users}, {id.text});
-    return call_for(keys.slot, script, {keys.session, keys.index, keys.due, keys.users, keys.replaced_mark}, {id.text});
+    return call_for(keys.slot, script, {keys.session, keys.index, keys.due, keys.users, keys.mark}, {id.text});
 }
 
-void RedisStore::Impl::end(const SessionId& id, bool mark_replaced, Completion<bool> done) {
+/// @param deadline  as of Call
+void RedisStore::Impl::end(const SessionId& id, bool mark_replaced, redis::SteadyTime deadline, Completion<bool> done) {
     const auto call = end_call(id, mark_replaced);
+    call->deadline = deadline;
     call->confirming = confirms();
     ask(call, 0, [this, call = std::weak_ptr(call), id, done = std::move(done)](Result<Reply> reply) {
         if (!reply) return done(failed_bool(reply.error()));
@@ -119,18 +122,30 @@ void RedisStore::Impl::end(const SessionId& id, bool mark_replaced, Completion<b
     });
 }
 
-/// Ends what nobody waits for: a login that was refused, or the rest of a replayed session.
+/// Ends what nobody waits for: a login that was refused.
 /// @param behind_confirming  over the connection whose writes are confirmed, behind what was sent there: where that has
 /// not been answered. Otherwise it goes over the other, which no WAIT holds up.
 void RedisStore::Impl::end_unconfirmed(const SessionId& id, bool behind_confirming) {
     const auto call = end_call(id, false);
     call->confirming = behind_confirming;
-    ask(call, 0, [this, id](Result<Reply> reply) {
+    send_unheard(call, id);
+}
+
+/// The rest of a replayed session. Its mark goes, since the replay is told.
+void RedisStore::Impl::end_replayed(const SessionId& id) {
+    const RedisKeys keys(id);
+    send_unheard(call_for(keys.slot, shared.scripts.end,
+                          {keys.session, keys.index, keys.due, keys.users, keys.mark}, {id.text, "told"}),
+                 id);
+}
+
+void RedisStore::Impl::send_unheard(const FunctionCallPtr& ending, const SessionId& id) {
+    ask(ending, 0, [this, id](Result<Reply> reply) {
         if (reply) shared.ended.add(id.text, steady_clock::now());
     });
 }
 
-void RedisStore::end(const SessionId& id, Completion<bool> done) { impl_->end(id, false, std::move(done)); }
+void RedisStore::end(const SessionId& id, Completion<bool> done) { impl_->end(id, false, {}, std::move(done)); }
 
 void RedisStore::Impl::confirm(const redis::Call& call, Completion<> done) {
     if (!confirms()) return done(Result<>{});

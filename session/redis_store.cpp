@@ -33,7 +33,7 @@ IndexKeys::IndexKeys(unsigned slot) {
 }
 
 RedisKeys::RedisKeys(const SessionId& id)
-    : slot(redis::slot_of_tag(id.user_key())), session("s:" + id.text), replaced_mark("x:" + id.text) {
+    : slot(redis::slot_of_tag(id.user_key())), session("s:" + id.text), mark("x:" + id.text) {
     IndexKeys keys(slot);
     index = std::move(keys.index);
     due = std::move(keys.due);
@@ -124,9 +124,9 @@ void RedisStore::present(const SessionCookie& cookie, Presentation wanted, Compl
 
 void RedisStore::Impl::presented(const PresentCall& call, Reply reply, const Completion<Session>& done) {
     const SessionId& id = call.id;
-    constexpr int gone = 0, replay = 2, reported = 3;
+    constexpr int not_there = 0, replay = 2, reported = 3;
     const auto verdict = reply[0].integer();
-    if (verdict == gone) return tell_why_gone(call, done);
+    if (verdict == not_there) return gone(id, reply[2], done);
     if (verdict == replay) return replayed(id, done);
     std::string_view state = reply[2].text();
     const auto created = next_number(state), permanent = next_number(state), expires = next_number(state);
@@ -143,26 +143,18 @@ void RedisStore::Impl::presented(const PresentCall& call, Reply reply, const Com
 }
 
 void RedisStore::Impl::replayed(const SessionId& id, const Completion<Session>& done) {
-    end_unconfirmed(id, false);  // out of the index, and known everywhere
+    shared.told_replays.add(id.text, steady_clock::now());
+    end_replayed(id);  // out of the index, and known everywhere
     done(SessionErrc::replayed);
 }
 
-/// The session is not there. A login may have ended it a moment ago; or this very call, when it was sent the first time
-/// and its answer was lost. GETEX without a change counts as a write: a replica that is taken for a master refuses it,
-/// so that what it has not heard of yet is not taken for ended.
-void RedisStore::Impl::tell_why_gone(const PresentCall& presented, Completion<Session> done) {
-    auto call = std::make_shared<redis::FunctionCall>();
-    call->deadline = presented.deadline;
-    call->slot = redis::slot_of_tag(presented.id.user_key());
-    const std::string mark = "x:" + presented.id.text;
-    redis::append_command(call->wire, {"GETEX", mark});
-    call->done = [this, id = presented.id, repeated = presented.repeated, done = std::move(done)](Result<Reply> reply) {
-        if (!reply) return done(reply.error());
-        if (repeated && reply->text() == "replay") return replayed(id, done);
-        const bool marked = Millis{reply->integer()} > clock.at(steady_clock::now());  // until when
-        done(marked ? SessionErrc::replaced : SessionErrc::unknown);
-    };
-    client.call(call);
+/// The session is not there. A login may have ended it a moment ago; or a replay whose verdict nobody has heard, since
+/// the answer was lost or late: then whoever asks next is told.
+void RedisStore::Impl::gone(const SessionId& id, Reply mark, const Completion<Session>& done) {
+    const auto now = steady_clock::now();
+    if (mark.text() == "replay" && !shared.told_replays.contains(id.text, now)) return replayed(id, done);
+    const bool replaced = Millis{mark.integer()} > clock.at(now);  // until when
+    done(replaced ? SessionErrc::replaced : SessionErrc::unknown);
 }
 
 /// A script that tells only whether the session is there.
@@ -209,11 +201,25 @@ void RedisStore::replace_data(const SessionId& id, std::string json, Completion<
                  std::move(done));
 }
 
+/// Asks each server that has sessions as a write would: one that is a replica, or knows of no cluster, refuses it.
 void RedisStore::ping(Completion<> done) {
-    auto call = std::make_shared<redis::FunctionCall>();
-    call->wire = redis::command({"PING"});
-    call->done = [done = std::move(done)](Result<Reply> reply) { done(reply ? Result<>{} : Result<>{reply.error()}); };
-    impl_->client.call(call);
+    struct Asked {
+        std::size_t open;
+        Completion<> done;
+        Result<> result{};
+    };
+    const std::vector<unsigned> slots = impl_->client.slot_of_each();
+    const auto asked = std::make_shared<Asked>(Asked{.open = slots.size(), .done = std::move(done)});
+    for (const unsigned slot : slots) {
+        auto call = std::make_shared<redis::FunctionCall>();
+        call->slot = slot;
+        redis::append_command(call->wire, {"GETEX", "x:{" + redis::tag_of_slot(slot) + "}"});
+        call->done = [asked](Result<Reply> reply) {
+            if (!reply) asked->result = reply.error();
+            if (--asked->open == 0) asked->done(asked->result);
+        };
+        impl_->client.call(call);
+    }
 }
 
 }  // namespace rotagate::session

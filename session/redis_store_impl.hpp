@@ -19,7 +19,7 @@ struct RedisKeys {
     unsigned slot;
     std::string session;            ///< "s:{USER}.ID"
     std::string index, due, users;  ///< of the slot: "i:{TAG}", "d:{TAG}", "n:{TAG}"
-    std::string replaced_mark;      ///< "x:{USER}.ID"
+    std::string mark;               ///< "x:{USER}.ID": why the session is not there, for a while
 };
 
 /// The keys of a slot's index.
@@ -63,14 +63,17 @@ struct RedisStore::Impl {
     void presented(const PresentCall& call, redis::Reply reply, const Completion<Session>& done);
     /// Where it matters: in a cluster.
     unsigned slot_of(const SessionId& id) const;
-    void tell_why_gone(const PresentCall& call, Completion<Session> done);
+    void gone(const SessionId& id, redis::Reply mark, const Completion<Session>& done);
     void replayed(const SessionId& id, const Completion<Session>& done);
     void started(Session session, NewSession request, const redis::CallPtr& call, redis::Reply reply,
                  Completion<Started> done);
-    void end_replaced_elsewhere(Started started, const SessionId& old, Completion<Started> done);
+    void end_replaced_elsewhere(Started started, const SessionId& old, redis::SteadyTime deadline,
+                                Completion<Started> done);
     FunctionCallPtr end_call(const SessionId& id, bool mark_replaced);
-    void end(const SessionId& id, bool mark_replaced, Completion<bool> done);
+    void end(const SessionId& id, bool mark_replaced, redis::SteadyTime deadline, Completion<bool> done);
     void end_unconfirmed(const SessionId& id, bool behind_confirming);
+    void end_replayed(const SessionId& id);
+    void send_unheard(const FunctionCallPtr& ending, const SessionId& id);
     /// Waits until replicas have what was written by a call.
     void confirm(const redis::Call& call, Completion<> done);
     void there(const FunctionCallPtr& call, Completion<> done);

@@ -1,6 +1,8 @@
 // What becomes of calls, and of connections that come and go.
 #include "session/redis/client.hpp"
 
+#include <bit>
+
 #include <spdlog/spdlog.h>
 
 #include "session/redis/backoff.hpp"
@@ -38,6 +40,12 @@ const config::Address* Client::any_server() const {
     for (const auto& [address, server] : servers_)
         if (server.plain.connection && server.plain.connection->ready()) return &address;
     return topology_.any();
+}
+
+std::vector<unsigned> Client::slot_of_each() const {
+    std::vector<unsigned> slots = topology_.slot_of_each();
+    if (slots.empty()) slots.push_back(0);
+    return slots;
 }
 
 void Client::call(const CallPtr& call) {
@@ -90,7 +98,8 @@ void Client::on_error(Connection& connection, const CallPtr& call, std::string_v
             return connection.send(call);
         case Trouble::moved:
         case Trouble::ask:
-            return redirect(call, connection, diagnosis);
+            if (topology_.cluster()) return redirect(call, connection, diagnosis);
+            break;  // session.store names one server, and this is a cluster's
         case Trouble::later:
             return again(call, in_a_moment);
         case Trouble::isolated:
@@ -181,7 +190,7 @@ void Client::on_ready(Connection& connection) {
 
 void Client::on_lost(Connection& connection, std::vector<CallPtr> unanswered, const std::string& why) {
     if (&connection == question_.get()) {
-        spdlog::warn("redis.no_topology server={} error=\"{}\"", connection.server().text(), why);
+        no_topology(connection.server(), why);
         return question_.reset();
     }
     Line* line = line_of(connection);
@@ -192,7 +201,7 @@ void Client::on_lost(Connection& connection, std::vector<CallPtr> unanswered, co
         const auto wait = backoff(line->failures);
         line->next_try = std::chrono::steady_clock::now() + wait;
         const bool denied = diagnose(why).trouble == Trouble::denied;
-        if ((line->failures & (line->failures - 1)) == 0)  // the 1st, 2nd, 4th, 8th, ... time
+        if (std::has_single_bit(line->failures))  // the 1st, 2nd, 4th, 8th, ... time
             spdlog::log(denied ? spdlog::level::err : spdlog::level::warn,
                         "redis.lost server={} error=\"{}\" attempt={} wait_ms={}{}", connection.server().text(), why,
                         line->failures, wait.count(),

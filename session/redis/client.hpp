@@ -41,6 +41,8 @@ public:
     void call(const CallPtr& call);
     /// Where subscriptions go: a server that we are connected to, if there is one; null: not known.
     const config::Address* any_server() const;
+    /// A slot of each server that has sessions; where none is known, any.
+    std::vector<unsigned> slot_of_each() const;
     /// Whether the server is one of those that have the sessions now.
     bool uses(const config::Address& server) const { return servers_.contains(server); }
     /// The commands that let us in.
@@ -79,6 +81,7 @@ private:
     Connection* usable(const config::Address& server, bool confirming);
     void connect(const config::Address& server, Line& line, bool confirming);
     void ask_for_topology();
+    void no_topology(const config::Address& asked, std::string_view why);
     void on_topology(Reply answer, const config::Address& asked);
     void use_topology();
     void on_promotion(std::string_view message);
@@ -99,6 +102,7 @@ private:
     std::list<CallPtr> waiting_;  ///< for a server, or for their next try
     std::shared_ptr<Connection> question_;
     SteadyTime next_question_{};
+    unsigned unanswered_questions_ = 0;  ///< in a row
     std::optional<Subscription> promotions_;  ///< of sentinels
     SteadyTime next_promotions_{};
     asio::steady_timer ticker_;

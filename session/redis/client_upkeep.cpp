@@ -1,6 +1,7 @@
 // What the client does besides calls: it finds out who has what, reconnects, gives up what takes too long.
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
 
 #include <spdlog/spdlog.h>
@@ -32,11 +33,15 @@ void Client::on_topology(Reply answer, const config::Address& asked) {
     const auto question = std::exchange(question_, nullptr);
     question->close();
     if (!topology_.learn(answer, asked)) {
-        const std::string_view said = answer.is_error() ? answer.text() : "it knows no master";
-        spdlog::warn("redis.no_topology server={} error=\"{}\"", asked.text(), said);
-        return;
+        return no_topology(asked, answer.is_error() ? answer.text() : "it knows no master");
     }
+    unanswered_questions_ = 0;
     use_topology();
+}
+
+void Client::no_topology(const config::Address& asked, std::string_view why) {
+    if (std::has_single_bit(++unanswered_questions_))
+        spdlog::warn("redis.no_topology server={} error=\"{}\" attempt={}", asked.text(), why, unanswered_questions_);
 }
 
 /// Leaves the servers that are none of ours any more: what went to them would be lost. Connects to those that are.
@@ -138,10 +143,13 @@ void Client::watch(SteadyTime now) {
 void Client::watch_line(Line& line, SteadyTime now) {
     if (!line.connection) return;
     Connection& connection = *line.connection;
+    const auto patience_with_node = std::min<std::chrono::milliseconds>(deployment_.timeout / 2, 500ms);
     if (!connection.ready()) {
         if (now - connection.heard_at() >= deployment_.timeout) drop(connection, "it does not answer");
     } else if (connection.waiting_since() <= now - 2 * deployment_.timeout) {
         drop(connection, "it has not answered for twice the session.store_timeout");
+    } else if (topology_.cluster() && connection.waiting_since() <= now - patience_with_node) {
+        topology_.doubt();  // a replica may have its slots by now, and calls that wait here are to be sent there
     } else if (connection.idle() && now - connection.heard_at() >= 1s) {
         const auto ping = std::make_shared<Sign>();
         ping->wire = command({"PING"});

@@ -15,12 +15,17 @@ local created, permanent, expires, seen, seen_at, mark, mark_at, floor
 // Takes `stored` apart.
 inline constexpr std::string_view read_stored = R"(
 created, permanent, expires, seen, seen_at, mark, mark_at, floor =
-    string.match(stored, '^(%d+) (%d) (%d+) (%d+) (%d+) (%d+) (%d+) (-?%d+)$')
+    string.match(stored, '^(%d+) (%d) (%d+) (-?%d+) (-?%d+) (-?%d+) (-?%d+) (-?%d+)$')
 created, expires, seen, seen_at = created + 0, expires + 0, seen + 0, seen_at + 0
 mark, mark_at, floor = mark + 0, mark_at + 0, floor + 0
 )";
-// What scripts begin with that are about one session.
-inline constexpr std::string_view if_stored = "if not stored then return {0, now} end\n<read_stored>";
+// What scripts begin with that are about one session. Where it is not there, its mark tells more: "replay", or until when
+// a login is known to have ended it. GETEX without a change counts as a write: a replica that is taken for a master
+// refuses it, so that what it has not heard of yet is not taken for ended.
+inline constexpr std::string_view if_stored = R"(
+if not stored then return {0, now, redis.call('GETEX', 'x:' .. string.sub(KEYS[1], 3))} end
+<read_stored>
+)";
 inline constexpr std::string_view write_state = R"(
 stored = created .. ' ' .. permanent .. ' ' .. expires .. ' ' .. seen .. ' ' .. seen_at .. ' ' .. mark .. ' ' ..
     mark_at .. ' ' .. floor
@@ -37,7 +42,7 @@ redis.call('PEXPIREAT', KEYS[1], created + expires)
 // Applies the rule of session/rotation.cpp to the mint time in ARGV. Leaves whether it is a replay, and whether there
 // is something to keep.
 inline constexpr std::string_view rotate = R"(
-local m, n = ARGV[1] - created, now - created
+local m, n = ARGV[1] - created, math.max(now - created, 0)  -- its clock may have gone back
 local replay, changed = false, false
 local mark_is_due = n - mark_at >= GRACE
 if n - seen_at >= GRACE and seen - GRACE > floor then floor = seen - GRACE end
@@ -64,14 +69,14 @@ inline constexpr std::string_view renew = R"(
 )";
 
 // KEYS: the session. ARGV: the mint time, and 1 to renew.
-// Returns {0, now}: it is not there; {2, now}: replay, and it is gone now; else {1, or 3: a replay that is reported
+// Returns {0, now, mark}: it is not there; {2, now}: replay, and it is gone now; else {1, or 3: a replay that is reported
 // only; now, the state as it is now, data where that is wanted}.
 inline constexpr std::string_view present_body = R"(
 if expires <= now - created then return {0, now} end
 <rotate>
 if replay and not REPORT then
     redis.call('DEL', KEYS[1])
-    -- For this call, should its answer be lost and it come again. No harm if it cannot be kept: its slot may be moving.
+    -- For whoever asks next, should nobody hear this answer. No harm if it cannot be kept: its slot may be moving.
     redis.pcall('SET', 'x:' .. string.sub(KEYS[1], 3), 'replay', 'PX', 2 * GRACE)
     return {2, now}
 end
@@ -99,7 +104,7 @@ return {expires > now - created and 1 or 0, now}
 // KEYS: the session. ARGV: 1 to renew. Returns {whether it is there, now, when it expires}.
 inline constexpr std::string_view touch_body = R"(
 if expires <= now - created then return {0, now} end
-local n, renewed = now - created, false
+local n, renewed = math.max(now - created, 0), false
 if ARGV[1] == '1' then
 <renew>
 end
@@ -116,12 +121,13 @@ return {1, now}
 
 // The index of a slot is three keys: i, its sessions in the order of their ids, so that a user is a range of it; d, the
 // same by the time at which each may have expired; n, the number of users by organization.
+// It looks before it takes anything out: a key that is empty is gone, and may not be asked for while its slot moves.
 inline constexpr std::string_view unlist_function = R"(
 local function unlist(i, d, n, id)
-    redis.call('ZREM', d, id)
-    if redis.call('ZREM', i, id) == 0 then return end
     local user, org = string.match(id, '^({([^/]*)/?[^}]*}).')
-    if #redis.call('ZRANGEBYLEX', i, '[' .. user .. '.', '(' .. user .. '/', 'LIMIT', 0, 1) > 0 then return end
+    local known = #redis.call('ZRANGEBYLEX', i, '[' .. user .. '.', '(' .. user .. '/', 'LIMIT', 0, 2)
+    redis.call('ZREM', d, id)
+    if redis.call('ZREM', i, id) == 0 or known > 1 then return end
     if not string.find(user, '/', 1, true) then org = '' end
     if redis.call('HINCRBY', n, org, -1) <= 0 then redis.call('HDEL', n, org) end
 end
@@ -213,8 +219,8 @@ tell(ended)
 return result
 )";
 
-// KEYS: the session, i, d, n; with a fifth, the mark of a session that a login has replaced.
-// ARGV: the id. Returns {now, whether it was there}.
+// KEYS: the session, i, d, n; with a fifth, its mark. ARGV: the id; with a second, the mark goes, else it says that a
+// login has replaced the session. Returns {now, whether it was there}.
 inline constexpr std::string_view end_body = R"(
 local stored = redis.call('HGET', KEYS[1], 'state')
 local there = 0
@@ -224,7 +230,11 @@ if stored then
     redis.call('DEL', KEYS[1])
 end
 unlist(KEYS[2], KEYS[3], KEYS[4], ARGV[1])
-if KEYS[5] then redis.call('SET', KEYS[5], now + 2 * GRACE, 'PX', 2 * GRACE) end
+if ARGV[2] then
+    redis.call('DEL', KEYS[5])
+elseif KEYS[5] then
+    redis.call('SET', KEYS[5], now + 2 * GRACE, 'PX', 2 * GRACE)
+end
 tell({ARGV[1]})
 return {now, there}
 )";

@@ -1,6 +1,7 @@
 #include "session/redis/topology.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "session/redis/command.hpp"
 
@@ -40,14 +41,21 @@ const config::Address* Topology::any() const {
     return nullptr;
 }
 
-std::vector<config::Address> Topology::servers() const {
-    std::vector<config::Address> servers;
+std::vector<unsigned> Topology::slot_of_each() const {
+    std::vector<unsigned> slots;
+    const config::Address* last = nullptr;
     for (unsigned slot = 0; slot < (cluster() ? slot_count : 1U); ++slot) {
         const auto* server = owner(slot);
-        if (server && (servers.empty() || servers.back() != *server) &&
-            std::find(servers.begin(), servers.end(), *server) == servers.end())
-            servers.push_back(*server);
+        if (!server || server == std::exchange(last, server)) continue;
+        const auto has_same = [&](unsigned other) { return *owner(other) == *server; };
+        if (std::none_of(slots.begin(), slots.end(), has_same)) slots.push_back(slot);
     }
+    return slots;
+}
+
+std::vector<config::Address> Topology::servers() const {
+    std::vector<config::Address> servers;
+    for (const unsigned slot : slot_of_each()) servers.push_back(*owner(slot));
     return servers;
 }
 

@@ -20,6 +20,9 @@ public:
     /// All servers that have slots.
     std::vector<config::Address> servers() const;
 
+    /// A slot of each of them.
+    std::vector<unsigned> slot_of_each() const;
+
     /// Whether what is known may be out of date, so that it should be asked for.
     bool asks() const { return kind_ != config::Redis::Kind::server && outdated_; }
     /// Who is to be asked next; each in turn, so that one that is down does not stop us.

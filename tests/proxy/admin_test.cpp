@@ -232,6 +232,8 @@ SCENARIO("the admin address tells what is wrong with a request", "[admin]") {
         {http::verb::delete_, "/v1/sessions?user=alice&limit=1", 400, "unknown parameter 'limit'"},
         {http::verb::get, "/v1/users/count?user=a", 400, "unknown parameter 'user'; there is org"},
         {http::verb::get, "/v1/users", 404, "/v1/users"},
+        {http::verb::get, "/%ff", 404, "there is no /%FF"},  // JSON is UTF-8
+        {http::verb::get, "/v1/sessions?%ff=1", 400, "unknown parameter '%FF'"},
         {http::verb::get, "/v1/sessions/", 404, "/v1/sessions/"},
         {http::verb::post, "/v1/sessions?user=alice", 405, "DELETE"},
         {http::verb::get, "/v1/sessions/abc", 405, "DELETE"},

@@ -210,6 +210,22 @@ TEST_CASE("other settings count for the sessions that are there, with their next
     clock.advance(11min);
     CHECK(present(store, {alice.id, store.now()}).has_value());
     CHECK(present(store, {bob.id, store.now()}).error() == SessionErrc::unknown);
+    SECTION("a shorter lifetime, too, for all calls") {
+        settings.idle_timeout = 1min;
+        store.adopt(settings);
+        CHECK(present(store, {alice.id, store.now()}).value().expires == store.now() + 1min);
+        clock.advance(1min);
+        CHECK(present(store, {alice.id, store.now()}).error() == SessionErrc::unknown);
+        store.count_users({}, [](Result<std::size_t> count) { CHECK(count.value() == 0); });
+        store.sweep();
+        CHECK(store.size() == 0);
+    }
+    SECTION("and one that is over already") {
+        settings.absolute_timeout = 5min;
+        store.adopt(settings);
+        CHECK(present(store, {alice.id, store.now()}).error() == SessionErrc::unknown);
+        store.count_users({}, [](Result<std::size_t> count) { CHECK(count.value() == 0); });
+    }
     SECTION("so do the rules of rotation") {
         settings.on_replay = config::OnReplay::report;
         store.adopt(settings);

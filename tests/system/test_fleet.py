@@ -288,6 +288,19 @@ def test_long_listings_come_page_by_page(of_its_own):
         browser.close()
 
 
+def test_a_cursor_of_another_listing_is_refused(of_its_own):
+    """What it stands behind is not among what is asked for."""
+    fleet = of_its_own()
+    for org in ("aaa", "acme", "bbb"):
+        fleet.browser("alice", org=org)
+        fleet.browser("bob", org=org)
+    cursor = fleet.a.admin("GET", "/v1/sessions?org=aaa&limit=1").json()["cursor"]
+    assert cursor and fleet.a.admin("GET", f"/v1/sessions?org=aaa&cursor={cursor}").status == 200
+    for others in ("org=acme", "user=carol", "user=alice&org=acme", "user=alice&org=bbb"):
+        assert fleet.a.admin("GET", f"/v1/sessions?{others}&cursor={cursor}").status == 400
+    fleet.a.revoke("all=true")
+
+
 def test_what_has_expired_is_neither_listed_nor_counted(of_its_own):
     fleet = of_its_own(session={"idle_timeout": milliseconds(LIFETIME), "permanent_timeout": "1m"})
     for user in ("alice", "bob"):

@@ -53,6 +53,7 @@ def test_a_login_that_no_replica_has_is_refused(new_redis, new_fleet):
             bob = fleet.browser_at(fleet.a)
             refused = bob.get(asked("/login", {"X-Session-User": "bob"}))
             assert refused.status == 503 and refused.one("Retry-After") and set_cookies(refused) == []
+            assert "not confirmed" in fleet.a.await_security("store_unavailable")["detail"]
         load.nobody_notices()  # requests write nothing that has to be confirmed
         poll(lambda: "replicas=0" in fleet.a.stderr(), "a line that says so")
     finally:
@@ -92,6 +93,8 @@ def test_a_revocation_that_no_replica_has_is_not_acknowledged(new_redis, new_fle
     try:
         answer = fleet.a.admin("DELETE", "/v1/sessions?user=alice")
         assert answer.status == 503 and answer.one("Retry-After")
+        told = fleet.a.await_security("store_unavailable", "alice")
+        assert told["client"] == "admin" and "not confirmed" in told["detail"]
     finally:
         replica.resume()
     master.await_replicas(1)
@@ -243,6 +246,34 @@ def test_a_slot_moves_there_and_back(cluster, fleet):
     print(f"{len(came) + len(went)} came meanwhile, {len(went)} went")
     assert [visitor.user() for visitor in came] == ["user-0"] * len(came)
     assert [visitor.user() for visitor in went] == [None] * len(went)
+
+
+def test_a_server_of_a_cluster_is_none_by_itself(cluster, new_site):
+    """`redis://` of one of its nodes: the log says what is wrong, once for each request and not as often as it could."""
+    site = new_site(session={"store": f"redis://127.0.0.1:{cluster.masters()[0].port}"})
+    answers = [site.browser().get(asked("/login", {"X-Session-User": f"user-{number}"})) for number in range(12)]
+    assert {answer.status for answer in answers} >= {503}
+    refusals = [line for line in site.gateway.stderr().splitlines() if "redis.refused" in line and "MOVED" in line]
+    assert 1 <= len(refusals) <= 40
+    for master in cluster.masters():
+        master.redis.flushall()
+
+
+def test_the_only_session_of_a_slot_ends_while_the_slot_moves(cluster, fleet):
+    """Its index goes with it, and may not be asked for behind that."""
+    prefix = session_prefix("lonely")
+    slot, home = key_slot(prefix.encode()), cluster.node_of(prefix)
+    away = next(node for node in cluster.masters() if node is not home)
+    lonely, answers = fleet.browser("lonely"), []
+
+    def between() -> None:
+        if not answers:
+            answers.append(lonely.logout().status)
+
+    cluster.migrate_slot(slot, away, between)
+    assert answers == [200] and fleet.first_count() == 0
+    assert [len(gateway.security_log("logout", user="lonely")) for gateway in fleet.gateways] in ([0, 1], [1, 0])
+    assert home.keys() == away.keys() == []
 
 
 @pytest.mark.parametrize("whose", ["user=user-0&org=acme", "user=user-0", "org=acme", "all=true"])

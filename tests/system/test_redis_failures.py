@@ -15,10 +15,11 @@ from redis import ResponseError
 from harness.browser import asked, outlive, set_cookies
 from harness.deadlines import PACE, SCALE, milliseconds, poll, wait_for_protocol_time
 from harness.fleet import STORE_TIMEOUT, Fleet
-from harness.gateway import rotation
+from harness.gateway import free_port, rotation
 from harness.load import MARGIN
 from harness.lost_answers import LostAnswers
 from harness.redis_server import session_prefix
+from harness.relay import MovingAddress
 
 DURABLE = {"appendonly": "yes", "appendfsync": "always"}
 REPLAY_GRACE = 0.5     # seconds, where replays are looked at
@@ -122,6 +123,7 @@ def test_a_master_that_is_a_replica_for_a_while(new_redis, new_fleet):
         other.lead()
         server.follow(other)
         refuses_logins(fleet)
+        poll(lambda: fleet.a.admin("GET", "/readyz").status == 503, "it is not ready: a PING would be answered")
         load.await_more(3)
 
 
@@ -148,6 +150,51 @@ def test_what_a_replica_does_not_have_is_not_taken_for_ended(new_redis, new_flee
         assert not [answer for answer in load.answers() if answer.status == 401 or answer.deletes]
         server.lead()
         load.await_status(401)
+
+
+def test_who_is_asked_first_is_asked_again(new_redis, new_fleet):
+    """A replica that has lost its master says that a session is not there; only a master knows that."""
+    server, replica = new_redis(), new_redis()
+    replica.redis.replicaof("127.0.0.1", free_port())
+    network = MovingAddress(("127.0.0.1", server.port))
+    fleet = new_fleet("redis://%s:%d" % network.address, count=1)
+    alice = fleet.browser("alice")
+
+    def asked_replica() -> int:
+        return replica.redis.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0)
+
+    for path in ("/account", "/data/write"):
+        network.move(("127.0.0.1", replica.port))
+        before, answers = asked_replica(), []
+        visit = threading.Thread(target=lambda: answers.append(alice.get(path)))
+        visit.start()
+        poll(lambda: asked_replica() > before, "the replica is asked")
+        network.move(("127.0.0.1", server.port))
+        visit.join()
+        assert answers[0].status in (200, 503) and alice.cookie, answers[0]
+        poll(lambda: alice.get("/account").status == 200, "the recovery")
+    network.close()
+
+
+@pytest.mark.parametrize("back", [5, 60])
+def test_a_clock_that_goes_back(new_redis, new_fleet, back):
+    """Nobody's cookie is one of the past for it, however young a session is."""
+    server = new_redis(**DURABLE)
+    fleet = new_fleet(server.url, session=rotation(1))
+    old = fleet.browser("alice")
+    outlive(old, 1)
+    young = fleet.browser("bob")
+    server.stop()
+    server.turn_clock(-back)
+    server.start()
+    for browser, user in ((old, "alice"), (young, "bob")):
+        poll(lambda: browser.get("/account").status == 200, "the recovery")
+        for _ in range(4):
+            wait_for_protocol_time(0.6)
+            assert browser.user() == user
+    assert fleet.a.security_log("replay") == fleet.b.security_log("replay") == []
+    assert fleet.first_count() == 2 and young.logout().status == 200
+    assert fleet.a.revoke("user=alice") == 1 and fleet.first_count() == 0
 
 
 # ---- the right to it -------------------------------------------------------------------------------------------------
@@ -353,6 +400,25 @@ def test_a_replay_whose_verdict_is_lost_is_one(lossy, on_replay, other_survives)
     assert network.lost.is_set()
     assert fleet.a.await_security("replay", user="alice")["event"] == "session_ended"
     assert phone.user() == ("alice" if other_survives else None)
+
+
+@pytest.mark.parametrize("on_replay, other_survives", [("end_session", True), ("end_user", False)])
+def test_a_replay_whose_verdict_is_late_is_told_to_whoever_asks_next(new_redis, new_fleet, on_replay, other_survives):
+    server = new_redis()
+    fleet = new_fleet(server.url, session=rotation(REPLAY_GRACE, on_replay=on_replay))
+    laptop, phone = fleet.browser_at(fleet.a, "alice"), fleet.browser_at(fleet.a, "alice")
+    thief = laptop.copy()
+    outlive(laptop, REPLAY_GRACE)
+    server.pause()
+    try:
+        assert thief.get("/account").status == 503
+    finally:
+        server.resume()
+    assert poll(lambda: (answer := laptop.get("/account")).status != 503 and answer, "the recovery").status == 401
+    assert fleet.a.await_security("replay", user="alice")["event"] == "session_ended"
+    assert phone.user() == ("alice" if other_survives else None)
+    assert fleet.first_count() == int(other_survives)
+    assert len(fleet.a.security_log("replay", user="alice")) == (1 if other_survives else 2)
 
 
 @pytest.mark.parametrize("ending", ["session", "user"])

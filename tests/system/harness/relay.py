@@ -58,3 +58,24 @@ class Relay:
 
     def close(self) -> None:
         self._listener.close()
+
+
+class MovingAddress(Relay):
+    """An address that one server has, and then another, as a load balancer's or a virtual one."""
+
+    def __init__(self, target: tuple[str, int]):
+        super().__init__(target)
+        self._clients: list[socket.socket] = []
+
+    def _carry(self, client: socket.socket, number: int, up=lambda data: True, down=lambda data: True) -> None:
+        self._clients.append(client)
+        super()._carry(client, number, up, down)
+
+    def move(self, target: tuple[str, int]) -> None:
+        self._target = target
+        for client in self._clients:
+            try:
+                client.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it has gone already
+        self._clients.clear()
