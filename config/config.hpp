@@ -236,6 +236,8 @@ struct Limits {
     Duration header_timeout = 10s;        ///< from the first byte of a head to its end
     Duration idle_timeout = 75s;          ///< a keep-alive connection without a request
     std::size_t connections = 20000;      ///< of clients, all event loops together
+    /// Of those that come from one IP address, or from one /64 network of IPv6, and not from a trusted proxy; 0: none.
+    std::size_t connections_per_client = 0;
 };
 
 enum class LogLevel { debug, info, warn, error };

@@ -1,6 +1,8 @@
 #include "config/load.hpp"
 
+#include <cerrno>
 #include <fstream>
+#include <system_error>
 
 #include "config/address.hpp"
 #include "config/sections.hpp"
@@ -54,6 +56,7 @@ Limits read_limits(Reader yaml) {
     yaml.read("header_timeout", limits.header_timeout, between(100ms, 1h));
     yaml.read("idle_timeout", limits.idle_timeout, between(100ms, 24h));
     yaml.read("connections", limits.connections, count(1, 1000000));
+    yaml.read("connections_per_client", limits.connections_per_client, count(0, 1000000));
     yaml.reject_unknown();
     return limits;
 }
@@ -89,11 +92,13 @@ Loaded load_text(const std::string& yaml, const std::filesystem::path& name, boo
 }
 
 Loaded load_file(const std::filesystem::path& file, const Inspectors& inspectors) {
-    std::error_code ignored;
     std::ifstream in(file, std::ios::binary);
-    if (!in || std::filesystem::is_directory(file, ignored)) {
+    std::error_code why(in ? 0 : errno, std::generic_category());
+    std::error_code ignored;
+    if (std::filesystem::is_directory(file, ignored)) why = std::make_error_code(std::errc::is_a_directory);
+    if (why) {
         Report report(file.string());
-        report.error({}, "cannot be read; write the name of a configuration file after --config");
+        report.error({}, "cannot be read (" + why.message() + "); write the name of a configuration file after --config");
         return {{}, report.errors(), {}, Places(file.string())};
     }
     std::string text(max_file_bytes + 1, '\0');  // one more than is allowed, to see that there is more

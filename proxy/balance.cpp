@@ -2,6 +2,8 @@
 
 #include <functional>
 
+#include <boost/container/small_vector.hpp>
+
 namespace rotagate::proxy {
 namespace {
 
@@ -16,16 +18,19 @@ std::size_t score(std::string_view user, std::size_t server) {
 
 std::optional<std::size_t> choose_server(config::Balance balance, std::span<const Candidate> servers, std::size_t turn,
                                          std::string_view user) {
+    boost::container::small_vector<std::size_t, 8> eligible;  // so that who is down leaves its turns to all others
+    for (std::size_t i = 0; i < servers.size(); ++i)
+        if (servers[i].up && !servers[i].tried) eligible.push_back(i);
+    for (std::size_t i = 0; eligible.empty() && i < servers.size(); ++i)
+        if (!servers[i].tried) eligible.push_back(i);  // all of them
     std::optional<std::size_t> best;
     const auto better = [&](std::size_t a, std::size_t b) {  // is a better than b
-        if (servers[a].up != servers[b].up) return servers[a].up;
         if (balance == config::Balance::least_connections) return servers[a].active < servers[b].active;
         if (balance == config::Balance::user_hash && !user.empty()) return score(user, a) > score(user, b);
         return false;
     };
-    for (std::size_t i = 0; i < servers.size(); ++i) {
-        const std::size_t candidate = (turn + i) % servers.size();
-        if (servers[candidate].tried) continue;
+    for (std::size_t i = 0; i < eligible.size(); ++i) {
+        const std::size_t candidate = eligible[(turn + i) % eligible.size()];
         if (!best || better(candidate, *best)) best = candidate;
     }
     return best;

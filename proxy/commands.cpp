@@ -190,10 +190,24 @@ void CommandLine::add_access(CLI::App& command) {
     command.add_option("--token-file", access.token_file, "the file with the admin address's token")->type_name("FILE");
 }
 
+/// What is wrong with the line, and where help is: of a command that is none, CLI11 itself only says that one is missing.
+std::string mistake(const CLI::App* app, const CLI::Error& error) {
+    const CLI::App* deepest = app;
+    while (!deepest->get_subcommands().empty()) deepest = deepest->get_subcommands().back();
+    const auto commands = deepest->get_subcommands(nullptr);
+    const auto unknown = deepest->remaining();
+    if (commands.empty() || unknown.empty()) return CLI::FailureMessage::simple(app, error);
+    std::vector<std::string> names;
+    for (const CLI::App* command : commands) names.push_back(command->get_name());
+    return fmt::format("\"{}\" is no command of {}; write one of: {}\nRun with --help for more information.\n",
+                       unknown.front(), deepest->get_name(), fmt::join(names, ", "));
+}
+
 }  // namespace
 
 int run_command(int argc, const char* const* argv) {
     CommandLine line;
+    line.app.failure_message(mistake);
     if (argc <= 1) {
         std::cout << line.app.help();
         return 2;

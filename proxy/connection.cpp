@@ -31,8 +31,10 @@ error_code code_of(boost::system::errc::errc_t code) { return boost::system::err
 
 }  // namespace
 
-Connection::Connection(EventLoop& loop, std::shared_ptr<const Listening> listening, Descriptor socket, const Peer& peer)
+Connection::Connection(EventLoop& loop, std::shared_ptr<const Listening> listening, Descriptor socket, const Peer& peer,
+                       ClientConnections::Place place)
     : loop_(loop),
+      place_(std::move(place)),
       frontend_(loop, std::move(listening), peer),
       stream_(std::make_shared<Stream>(loop.context, std::move(socket),
                                        frontend_.tls ? frontend_.tls->accept() : nullptr, Buffer::client_size)),
@@ -66,6 +68,7 @@ Task<> Connection::run() {
         http2_ = std::make_shared<http2::Connection>(frontend_, stream_);
         co_await http2_->run();
         co_await finish();
+        if (stream_->may_lose_what_was_sent()) co_await linger(linger_time);
         co_return;
     }
     while (co_await next_request()) {
@@ -134,7 +137,7 @@ Task<bool> Connection::next_request() {
     stream_->release_input();
     if (complete && keep_alive_) co_return true;
     co_await finish();
-    if (unread || !stream_->input().empty()) co_await linger(linger_time);
+    if (unread || stream_->may_lose_what_was_sent()) co_await linger(linger_time);
     co_return false;
 }
 
@@ -232,9 +235,13 @@ Task<> Connection::finish() {
 }
 
 /// Reads into nothing what the client still sends, so that it gets to read the answer.
+/// @param time  for the client to close, or to take a part of what it was sent
 Task<> Connection::linger(std::chrono::milliseconds time) {
     stream_->shutdown();
     phase_ = Phase::lingering;
+    linger_time_ = time;
+    untaken_ = stream_->untaken();
+    linger_until_ = std::chrono::steady_clock::now() + loop_.site->config.limits.idle_timeout;
     wait_until(time);
     std::size_t total = 0;
     while (total < linger_bytes) {
@@ -252,8 +259,13 @@ void Connection::wait_until(std::chrono::milliseconds after) { loop_.deadlines.a
 void Connection::on_deadline() {
     timed_out_ = true;
     switch (phase_) {
-        case Phase::handshake:
         case Phase::lingering:
+            if (const std::size_t left = stream_->untaken(); left < untaken_ && loop_.deadlines.now() < linger_until_) {
+                untaken_ = left;
+                return wait_until(linger_time_);
+            }
+            return stream_->abort(asio::error::timed_out);
+        case Phase::handshake:
             return stream_->abort(asio::error::timed_out);
         case Phase::idle:
         case Phase::head:

@@ -22,7 +22,8 @@ class Connection final
       public std::enable_shared_from_this<Connection>,
       public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
 public:
-    Connection(EventLoop& loop, std::shared_ptr<const Listening> listening, Descriptor socket, const Peer& peer);
+    Connection(EventLoop& loop, std::shared_ptr<const Listening> listening, Descriptor socket, const Peer& peer,
+               ClientConnections::Place place);
     ~Connection();
 
     const Listening& listening() const { return *frontend_.listening; }
@@ -68,12 +69,17 @@ private:
     enum class Phase { handshake, idle, head, exchange, lingering };
 
     EventLoop& loop_;
+    const ClientConnections::Place place_;
     Frontend frontend_;
     std::shared_ptr<Stream> stream_;
     Deadline deadline_;  ///< of reading, and of the handshake
     Deadline writing_;   ///< while the client does not take what is sent; both may be under way at once
     Phase phase_ = Phase::handshake;
     bool timed_out_ = false, keep_alive_ = true, chunked_ = false;
+    bool ends_by_close_ = false;  ///< of the answer: nothing else tells its end
+    std::size_t untaken_ = 0;     ///< of what was sent, when that was looked at last while lingering
+    std::chrono::milliseconds linger_time_{};
+    std::chrono::steady_clock::time_point linger_until_;
     bool stopped_ = false;                      ///< what the client sends is not wanted
     std::shared_ptr<http2::Connection> http2_;  ///< where that was negotiated; nothing below is used then
     std::unique_ptr<Exchange> exchange_;

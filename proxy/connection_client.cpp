@@ -69,8 +69,9 @@ void Connection::frame(AnswerHead& head) {
         return;
     }
     const bool http10 = exchange_->request.minor_version == 0;
+    ends_by_close_ = head.has_body && !head.content_length && http10;
     chunked_ = head.has_body && !head.content_length && !http10;
-    if (head.has_body && !head.content_length && http10) keep_alive_ = false;
+    if (ends_by_close_) keep_alive_ = false;
     if (!body_ || !body_->ended()) keep_alive_ = false;  // the answer came before the request's end
     if (frontend_.ending()) keep_alive_ = false;
     if (chunked_) head.fields.push_back({"Transfer-Encoding", "chunked"});  // the length is not known
@@ -131,6 +132,7 @@ Task<error_code> Connection::flush() {
 
 void Connection::cut() {
     keep_alive_ = false;
+    if (ends_by_close_) stream_->give_up_sending();  // a plain close would be the end of a whole answer
     stream_->close();
 }
 

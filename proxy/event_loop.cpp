@@ -11,6 +11,7 @@
 #include <spdlog/spdlog.h>
 
 #include "proxy/connection.hpp"
+#include "proxy/http2_app_connection.hpp"
 #include "proxy/proxied_socket.hpp"
 
 namespace rotagate::proxy {
@@ -84,8 +85,8 @@ void EventLoop::take_over_upstreams(LoopSnapshot& snapshot) {
         }
         const UpstreamState& state = *wanted.state;
         if (!pool)
-            pool = std::make_shared<UpstreamPool>(context, state.settings, state.health, std::move(wanted.tls),
-                                                  deadlines, metrics);
+            pool = std::make_shared<UpstreamPool>(http2::AppLoop{context, deadlines, tasks}, state.settings,
+                                                  state.health, std::move(wanted.tls), metrics);
         upstreams.push_back({wanted.state, std::move(pool)});
     }
     site = std::make_shared<const Site>(snapshot.number, snapshot.config, std::move(upstreams));
@@ -154,8 +155,32 @@ void EventLoop::accepted(std::shared_ptr<Listening> listening, Descriptor socket
     }
 }
 
+/// Where its connection counts among its client's; none: it has as many as it may have.
+std::optional<ClientConnections::Place> EventLoop::place_for(const Peer& peer) {
+    const std::size_t limit = site->config.limits.connections_per_client;
+    // A trusted proxy's connections are those of all of its clients, and who comes by a unix socket is one's own.
+    if (limit == 0 || peer.address == "unix" || in_networks(peer.address, site->config.trusted_proxies))
+        return ClientConnections::Place();
+    auto place = shared.clients.take(peer.address, limit);
+    const auto now = std::chrono::steady_clock::now();
+    if (!place && now >= tell_of_refusal_) {
+        tell_of_refusal_ = now + std::chrono::seconds(1);
+        spdlog::warn(
+            "connections.refused client={} limit={} detail=\"over limits.connections_per_client; told once a second\"",
+            peer.address, limit);
+    }
+    return place;
+}
+
 void EventLoop::serve(std::shared_ptr<Listening> listening, Descriptor socket, const Peer& peer) {
-    auto connection = std::make_shared<Connection>(*this, std::move(listening), std::move(socket), peer);
+    std::optional<ClientConnections::Place> place = place_for(peer);
+    if (!place) {
+        --shared.connections;
+        metrics.connections_refused.add();
+        return;
+    }
+    auto connection =
+        std::make_shared<Connection>(*this, std::move(listening), std::move(socket), peer, std::move(*place));
     tasks.start(connection->run());
 }
 

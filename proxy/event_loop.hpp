@@ -4,6 +4,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -12,6 +13,7 @@
 
 #include "proxy/acceptor.hpp"
 #include "proxy/access_log.hpp"
+#include "proxy/client_connections.hpp"
 #include "proxy/deadlines.hpp"
 #include "proxy/metrics.hpp"
 #include "proxy/site.hpp"
@@ -28,6 +30,7 @@ using RequestId = std::array<char, 32>;  // hex digits
 /// What belongs to the process: all event loops share it, from several threads, and it lives through reloads.
 struct Shared {
     std::atomic<std::size_t> connections{0};
+    ClientConnections clients;
 };
 
 /// One address that a loop listens on. Reloads change what becomes of connections, and leave the socket alone.
@@ -86,6 +89,7 @@ private:
     void listen(LoopSnapshot::Listener& wanted);
     void close(Listening& listening);
     void accepted(std::shared_ptr<Listening> listening, Descriptor socket, const asio::ip::address& client);
+    std::optional<ClientConnections::Place> place_for(const Peer& peer);
     void serve(std::shared_ptr<Listening> listening, Descriptor socket, const Peer& peer);
     Task<> serve_proxied(std::shared_ptr<Listening> listening, Descriptor socket, Peer peer);
     void tick();
@@ -99,6 +103,7 @@ private:
         ticker_;
     std::mt19937_64 random_;  // for request ids, which need to be different, not secret
     unsigned ticks_ = 0;
+    std::chrono::steady_clock::time_point tell_of_refusal_{};  ///< when the log is next told of a client's
     bool draining_ = false;
     std::string date_;
     std::chrono::system_clock::time_point date_until_;

@@ -192,7 +192,8 @@ Task<std::optional<Answer>> forward_http1(EventLoop& loop, Exchange& x) {
     UpstreamPool::Attempt attempt;
     if (x.session) attempt.user = x.session->id.user_key();
     error_code last;
-    while (x.pool->choose(attempt)) {
+    for (bool again = false; x.pool->choose(attempt); again = true) {
+        if (again) loop.metrics.upstream_retries.add();
         auto lease = x.pool->kept(attempt);
         if (!lease) {
             auto connected = co_await x.pool->connect(attempt);
@@ -200,7 +201,6 @@ Task<std::optional<Answer>> forward_http1(EventLoop& loop, Exchange& x) {
                 last = connected.error();
                 note_unreachable(x, attempt.server, last);
                 attempt.tried.push_back(attempt.server);
-                loop.metrics.upstream_retries.add();
                 continue;
             }
             lease.emplace(std::move(*connected));
@@ -214,7 +214,6 @@ Task<std::optional<Answer>> forward_http1(EventLoop& loop, Exchange& x) {
         attempt.fresh = true;
         if (!reused) attempt.tried.push_back(attempt.server);
         last = asio::error::connection_reset;
-        loop.metrics.upstream_retries.add();
     }
     co_return out_of_servers(last);
 }

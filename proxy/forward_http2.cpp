@@ -199,14 +199,14 @@ Task<std::optional<Answer>> ask_around(EventLoop& loop, Exchange& x, Http2Upload
     UpstreamPool::Attempt attempt;
     if (x.session) attempt.user = x.session->id.user_key();
     error_code last;
-    bool again = false;
-    while (x.pool->choose(attempt)) {
+    bool was_closed = false;
+    for (bool again = false; x.pool->choose(attempt); again = true) {
+        if (again) loop.metrics.upstream_retries.add();
         auto place = co_await x.pool->place(attempt);
         if (!place) {
             last = place.error();
             note_unreachable(x, attempt.server, last);
             attempt.tried.push_back(attempt.server);
-            loop.metrics.upstream_retries.add();
             continue;
         }
         x.record.server = place->server_name();
@@ -214,9 +214,8 @@ Task<std::optional<Answer>> ask_around(EventLoop& loop, Exchange& x, Http2Upload
         Outcome outcome = co_await ask(loop, x, place->connection(), state);
         if (!outcome.retry) co_return std::move(outcome.answer);
         // A connection that is closed while it is used says nothing about its server, unless that comes twice.
-        if (std::exchange(again, true)) attempt.tried.push_back(attempt.server);
+        if (std::exchange(was_closed, true)) attempt.tried.push_back(attempt.server);
         last = asio::error::connection_reset;
-        loop.metrics.upstream_retries.add();
     }
     co_return out_of_servers(last);
 }

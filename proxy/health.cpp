@@ -14,6 +14,20 @@ namespace rotagate::proxy {
 namespace {
 
 constexpr config::Duration default_interval = std::chrono::seconds(2);  // where no health check is configured
+constexpr const char* not_http = "what it answers is no HTTP/1.1";
+
+std::string ailment_of(const ResponseHead& head) {
+    const bool well = head.status >= 200 && head.status < 400;
+    return well ? std::string() : fmt::format("status {}", head.status);
+}
+
+void log_change(const config::Upstream& upstream, const config::Address& server, std::string_view ailment) {
+    if (ailment.empty()) {
+        spdlog::info("upstream.up upstream={} server={}", upstream.name, server.text());
+    } else {
+        spdlog::warn("upstream.down upstream={} server={} error=\"{}\"", upstream.name, server.text(), ailment);
+    }
+}
 
 }  // namespace
 
@@ -88,12 +102,10 @@ Task<> HealthChecks::watch(std::shared_ptr<Group> group, Checked& server) {
     const auto& rules = upstream.health;
     HealthState state(rules ? rules->fall : 1, rules ? rules->rise : 1, server.health->alive);
     while (!group->ended) {
-        const bool is_healthy = co_await healthy(upstream, server);
+        const std::string ailment = co_await this->ailment(upstream, server);
         if (group->ended) break;
-        const bool up = state.observe(is_healthy);
-        if (up != server.health->alive.exchange(up))
-            spdlog::log(up ? spdlog::level::info : spdlog::level::warn, "upstream.{} upstream={} server={}",
-                        up ? "up" : "down", upstream.name, server.connector.address().text());
+        const bool up = state.observe(ailment.empty());
+        if (up != server.health->alive.exchange(up)) log_change(upstream, server.connector.address(), ailment);
         if (rules) server.health->up = up;
         server.timer.expires_after(rules ? rules->interval : default_interval);
         Signal passed;
@@ -102,49 +114,64 @@ Task<> HealthChecks::watch(std::shared_ptr<Group> group, Checked& server) {
     }
 }
 
-Task<bool> HealthChecks::healthy(const config::Upstream& upstream, Checked& server) {
+Task<std::string> HealthChecks::ailment(const config::Upstream& upstream, Checked& server) {
     const auto stream = co_await server.connector.connect(deadlines_, upstream.connect_timeout);
-    if (!stream) co_return false;
-    if (!upstream.health) co_return true;
-    if (upstream.protocol == config::Protocol::h2c) co_return co_await healthy_http2(upstream, server, *stream);
-    Stream& app = **stream;
+    if (!stream) co_return fmt::format("cannot connect: {}", stream.error().message());
+    if (!upstream.health) co_return std::string();
+    const auto patience =
+        std::min(upstream.response_timeout, std::max(upstream.health->interval, upstream.connect_timeout));
+    std::string ailment;
+    if (upstream.protocol == config::Protocol::h2c) {
+        ailment = co_await ailment_http2(upstream, server, *stream, patience);
+    } else {
+        ailment = co_await ailment_http1(upstream, server, **stream, patience);
+    }
+    if (!ailment.empty()) ailment = fmt::format("GET {}: {}", upstream.health->path, ailment);
+    co_return ailment;
+}
+
+Task<std::string> HealthChecks::ailment_http1(const config::Upstream& upstream, const Checked& server, Stream& app,
+                                              config::Duration patience) {
     Deadline waiting([&app] { app.abort(asio::error::timed_out); });
-    deadlines_.arm(waiting, upstream.response_timeout);
+    deadlines_.arm(waiting, patience);
     const std::string request = fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
                                             upstream.health->path, host_field(upstream, server.connector.address()));
     if (!app.send({request})) {
-        if (co_await app.flush()) co_return false;
+        if (const error_code ec = co_await app.flush()) co_return ec.message();
     }
     std::size_t scanned = 0;
     while (true) {
         const std::string_view input = app.input();
         const http1::Scan scan = http1::scan_head(input, scanned);
         ResponseHead head;
-        if (scan.error) co_return false;
-        if (scan.length > 0)
-            co_return !http1::parse_response_head(input.substr(0, scan.length), false, head) && head.status >= 200 &&
-                head.status < 400;
-        const error_code ec = co_await app.more(input.size());
-        if (ec) co_return false;
+        if (scan.error) co_return not_http;
+        if (scan.length > 0) {
+            if (http1::parse_response_head(input.substr(0, scan.length), false, head)) co_return not_http;
+            if (head.status >= 200 || head.status == 101) co_return ailment_of(head);
+            app.consume(scan.length);
+            scanned = 0;
+            continue;
+        }
+        if (const error_code ec = co_await app.more(input.size())) co_return ec.message();
     }
 }
 
-Task<bool> HealthChecks::healthy_http2(const config::Upstream& upstream, const Checked& server,
-                                       std::shared_ptr<Stream> transport) {
+Task<std::string> HealthChecks::ailment_http2(const config::Upstream& upstream, const Checked& server,
+                                              std::shared_ptr<Stream> transport, config::Duration patience) {
     const http2::AppLoop loop{.context = loop_, .deadlines = deadlines_, .tasks = tasks_};
     const auto connection =
         std::make_shared<http2::AppConnection>(loop, std::move(transport), upstream.connect_timeout);
     connection->start();
-    if (co_await connection->introduction()) co_return false;
+    if (const error_code ec = co_await connection->introduction()) co_return ec.message();
     ResponseHead head;
     Arena arena;
     RequestBody none;
     const http2::AppStream::Answer answer{head, arena, false};
-    bool healthy = false;
+    std::string ailment;
     {
         http2::AppStream app(connection, answer, none);
         Deadline waiting([&app] { app.abort(asio::error::timed_out); });
-        deadlines_.arm(waiting, upstream.response_timeout);
+        deadlines_.arm(waiting, patience);
         const std::string host = host_field(upstream, server.connector.address());
         Fields fields;
         fields.push_back({"Host", host, Known::host});
@@ -153,11 +180,12 @@ Task<bool> HealthChecks::healthy_http2(const config::Upstream& upstream, const C
                   .fields = fields,
                   .te_trailers = false,
                   .has_body = false});
-        while (!app.has_answer() && !co_await app.next_head()) app.take_interim();
-        healthy = app.has_answer() && head.status < 400;
+        error_code ec;
+        while (!app.has_answer() && !(ec = co_await app.next_head())) app.take_interim();
+        ailment = app.has_answer() ? ailment_of(head) : ec.message();
     }
     connection->shut_down();
-    co_return healthy;
+    co_return ailment;
 }
 
 }  // namespace rotagate::proxy

@@ -39,9 +39,12 @@ private:
     struct Checked;
     struct Group;
     Task<> watch(std::shared_ptr<Group> group, Checked& server);
-    Task<bool> healthy(const config::Upstream& upstream, Checked& server);
-    Task<bool> healthy_http2(const config::Upstream& upstream, const Checked& server,
-                             std::shared_ptr<Stream> transport);
+    /// @return what is wrong with it, in words; empty: nothing
+    Task<std::string> ailment(const config::Upstream& upstream, Checked& server);
+    Task<std::string> ailment_http1(const config::Upstream& upstream, const Checked& server, Stream& app,
+                                    config::Duration patience);
+    Task<std::string> ailment_http2(const config::Upstream& upstream, const Checked& server,
+                                    std::shared_ptr<Stream> transport, config::Duration patience);
 
     asio::io_context& loop_;
     Deadlines& deadlines_;

@@ -6,12 +6,14 @@
 
 namespace rotagate::proxy::http2 {
 
-AppConnections::AppConnections(asio::io_context& loop, Connector& connector, Deadlines& deadlines,
-                               const config::Upstream& settings)
-    : loop_(loop), connector_(connector), deadlines_(deadlines), settings_(settings) {}
+AppConnections::AppConnections(const AppLoop& loop, Connector& connector, const config::Upstream& settings)
+    : loop_(loop), connector_(connector), settings_(settings) {}
 
 AppConnections::~AppConnections() {
-    for (const auto& connection : connections_) connection->on_rest({});
+    for (const auto& connection : connections_) {
+        connection->on_rest({});
+        connection->shut_down();
+    }
 }
 
 std::shared_ptr<AppConnection> AppConnections::with_room() const {
@@ -43,10 +45,9 @@ Task<AppConnections::Opened> AppConnections::open() {
 }
 
 Task<AppConnections::Opened> AppConnections::connect() {
-    auto transport = co_await connector_.connect(deadlines_, settings_.connect_timeout);
+    auto transport = co_await connector_.connect(loop_.deadlines, settings_.connect_timeout);
     if (!transport) co_return transport.error();
-    const AppLoop loop{.context = loop_, .deadlines = deadlines_, .tasks = tasks_};
-    const auto connection = std::make_shared<AppConnection>(loop, std::move(*transport), settings_.connect_timeout);
+    const auto connection = std::make_shared<AppConnection>(loop_, std::move(*transport), settings_.connect_timeout);
     connection->start();
     const error_code failure = co_await connection->introduction();
     if (failure) co_return failure;

@@ -18,9 +18,11 @@ namespace rotagate::proxy::http2 {
 /// One event loop's connections to one server that speaks HTTP/2: as few as have room for all requests.
 class AppConnections {
 public:
+    /// @param loop       its tasks are not this object's own: a connection that reads the end of the last answer may
+    ///                   run while that answer's exchange gives this up, after a reload
     /// @param connector  to the server; it and the settings outlive this
-    AppConnections(asio::io_context& loop, Connector& connector, Deadlines& deadlines,
-                   const config::Upstream& settings);
+    AppConnections(const AppLoop& loop, Connector& connector, const config::Upstream& settings);
+    /// The connections end by themselves.
     ~AppConnections();
 
     /// One that takes a request at once; null: there is none.
@@ -40,15 +42,13 @@ private:
     Task<Opened> connect();
     void tidy();
 
-    asio::io_context& loop_;
+    AppLoop loop_;
     Connector& connector_;
-    Deadlines& deadlines_;
     const config::Upstream& settings_;
     std::vector<std::shared_ptr<AppConnection>> connections_;
     bool opening_ = false;
     error_code failure_;  ///< of the last that was opened
     Waiters waiters_;
-    Tasks tasks_;  ///< the last: destroyed before what they use
 };
 
 }  // namespace rotagate::proxy::http2

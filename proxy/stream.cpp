@@ -5,6 +5,8 @@
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/error.hpp>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -168,7 +170,8 @@ Task<error_code> Stream::wait_parked() {
     release_input();
     if (ssl_) SSL_free_buffers(ssl_.get());
     interrupted_ = false;
-    while (!readable_ && !read_error_ && !interrupted_) {
+    // What TLS has not decrypted yet came while the input was full.
+    while (!readable_ && bio_.in.empty() && !read_error_ && !interrupted_) {
         parked_ = true;
         co_await arrived_.wait();
     }
@@ -191,6 +194,16 @@ void Stream::give_up_sending() {
     constexpr linger drop{.l_onoff = 1, .l_linger = 0};
     if (descriptor_ >= 0) ::setsockopt(descriptor_, SOL_SOCKET, SO_LINGER, &drop, sizeof drop);
     abort(asio::error::timed_out);
+}
+
+std::size_t Stream::untaken() const {
+    int bytes = 0;
+    return descriptor_ >= 0 && ::ioctl(descriptor_, SIOCOUTQ, &bytes) == 0 ? static_cast<std::size_t>(bytes) : 0;
+}
+
+bool Stream::may_lose_what_was_sent() {
+    if (read_error_ || write_error_ || descriptor_ < 0) return false;
+    return untaken() > 0 || !quiet_now();
 }
 
 void Stream::interrupt() {

@@ -89,6 +89,11 @@ public:
     void interrupt();
     /// Has TLS say goodbye, behind all that was sent and in the same call as what the outbox still holds.
     void say_goodbye();
+    /// Bytes of what was sent that the peer's system has not acknowledged.
+    std::size_t untaken() const;
+    /// Whether the system would forget them, and the peer what it has not read, if this were closed now: something came
+    /// that nobody has read.
+    bool may_lose_what_was_sent();
     /// Ends what is sent, with TLS' goodbye. What the peer still sends can be read.
     void shutdown();
     void close();

@@ -12,16 +12,16 @@ namespace rotagate::proxy {
 /// One server: its connector, its idle connections.
 class UpstreamPool::Server final : public StreamWatcher {
 public:
-    Server(asio::io_context& loop, const config::Upstream& upstream, const config::Address& address, SSL_CTX* tls,
-           std::shared_ptr<ServerHealth> shared_health, Deadlines& deadlines)
-        : connector(loop, address, tls, tls_name(upstream, address)),
+    Server(const http2::AppLoop& loop, const config::Upstream& upstream, const config::Address& address, SSL_CTX* tls,
+           std::shared_ptr<ServerHealth> shared_health)
+        : connector(loop.context, address, tls, tls_name(upstream, address)),
           name(address.text()),
           host(host_field(upstream, address)),
           health(std::move(shared_health)),
           max_idle(upstream.max_idle_connections),
-          poller(asio::use_service<Poller>(loop)) {
+          poller(asio::use_service<Poller>(loop.context)) {
         if (upstream.protocol == config::Protocol::h2c)
-            http2 = std::make_unique<http2::AppConnections>(loop, connector, deadlines, upstream);
+            http2 = std::make_unique<http2::AppConnections>(loop, connector, upstream);
     }
 
     ~Server() {
@@ -117,13 +117,12 @@ void UpstreamPool::Lease::give_back() {
     stream_ = nullptr;
 }
 
-UpstreamPool::UpstreamPool(asio::io_context& loop, const config::Upstream& settings,
+UpstreamPool::UpstreamPool(const http2::AppLoop& loop, const config::Upstream& settings,
                            const std::vector<std::shared_ptr<ServerHealth>>& health, tls::Context tls,
-                           Deadlines& deadlines, LoopMetrics& metrics)
-    : settings_(settings), tls_(std::move(tls)), deadlines_(deadlines), metrics_(metrics) {
+                           LoopMetrics& metrics)
+    : settings_(settings), tls_(std::move(tls)), deadlines_(loop.deadlines), metrics_(metrics) {
     for (std::size_t i = 0; i < settings.servers.size(); ++i)
-        servers_.push_back(
-            std::make_unique<Server>(loop, settings_, settings.servers[i], tls_.get(), health[i], deadlines));
+        servers_.push_back(std::make_unique<Server>(loop, settings_, settings.servers[i], tls_.get(), health[i]));
 }
 
 UpstreamPool::~UpstreamPool() = default;

@@ -14,6 +14,7 @@ namespace rotagate::proxy {
 
 namespace http2 {
 class AppConnection;
+struct AppLoop;
 }
 
 /// What the health checks find out about a server, shared by all event loops.
@@ -70,9 +71,8 @@ public:
 
     /// @param health  of each server
     /// @param tls     of upstream_context(); null: plain
-    UpstreamPool(asio::io_context& loop, const config::Upstream& settings,
-                 const std::vector<std::shared_ptr<ServerHealth>>& health, tls::Context tls, Deadlines& deadlines,
-                 LoopMetrics& metrics);
+    UpstreamPool(const http2::AppLoop& loop, const config::Upstream& settings,
+                 const std::vector<std::shared_ptr<ServerHealth>>& health, tls::Context tls, LoopMetrics& metrics);
     ~UpstreamPool();
 
     /// What one request has tried so far.

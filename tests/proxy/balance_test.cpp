@@ -27,7 +27,7 @@ SCENARIO("round robin takes turns among the servers that are up and untried", "[
     std::vector<Candidate> servers(3);
     CHECK(ten_turns(Balance::round_robin, servers) == "0120120120");
     servers[1].up = false;
-    CHECK(ten_turns(Balance::round_robin, servers).find('1') == std::string::npos);
+    CHECK(ten_turns(Balance::round_robin, servers) == "0202020202");  // the others share its turns
     servers[0].tried = true;
     CHECK(ten_turns(Balance::round_robin, servers) == "2222222222");
     servers[2].tried = true;

@@ -590,6 +590,35 @@ def test_a_body_that_is_under_way_moves_to_another_try(calls, app):
         assert client.read_response(stream).body == b"onetwo"
 
 
+@pytest.mark.parametrize("protocol", ["http1", "http2"])
+@pytest.mark.parametrize("body", [b"", b"late", bytes(2**20)], ids=len)
+def test_a_request_under_way_outlives_its_upstream(new_site, new_app, protocol, body):
+    """A reload has replaced it: what is left of it goes when the answer has been read to its end."""
+    app, go_on = new_app(), threading.Event()
+
+    def slow(call):
+        assert go_on.wait(2 * PATIENCE)
+        call.send_head()
+        call.send(body, end=True)
+
+    app.on("/slow", slow)
+    site = calls_site(new_site, app.address)
+    with (site.client() if protocol == "http1" else site.http2()) as client:
+        for number in range(3):
+            go_on.clear()
+            if protocol == "http1":
+                client.send(http1.request_bytes("GET", "/slow"))
+            else:
+                stream = client.open("GET", "/slow")
+            poll(lambda: len(app.calls("/slow")) == number + 1, "the request")
+            site.gateway.reload(upstreams={"calls": {"connect_timeout": f"{number + 3}s"}})
+            go_on.set()
+            response = client.read_response() if protocol == "http1" else client.read_response(stream)
+            assert (response.status, response.body) == (200, body)
+            assert client.get("/next").status == 200
+    poll(lambda: len(app.open_connections()) == 1, "the connections of before are gone")
+
+
 def test_goaway_sends_new_requests_to_a_new_connection(new_site, new_app):
     """RFC 9113 section 6.8: those that the app has taken go on."""
     go_on = threading.Event()
@@ -904,6 +933,7 @@ def test_health_is_checked_over_http2(new_site, new_app):
         for _ in range(6):
             assert client.get("/x").status == 200
         assert len(sick.calls("/x")) == before
+        assert f'server={sick.address} error="GET /healthz: status 503"' in site.gateway.stderr()
         healthy.set()
         poll(lambda: client.get("/x").status == 200 and len(sick.calls("/x")) > before, "it is up again")
     assert sick.calls("/healthz")[0].one(":authority") == sick.address

@@ -33,6 +33,14 @@ def test_a_command_that_is_none_fails_and_says_so(arguments):
     assert told.returncode != 0 and told.stderr + told.stdout
 
 
+@pytest.mark.parametrize("arguments, there_are", [
+    (["chekc"], "run, check, keygen, sessions, users, version"), (["sessions", "lst"], "list, revoke"),
+    (["users", "--nonsense"], "count")], ids=str)
+def test_a_mistyped_command_is_told_what_there_is(arguments, there_are):
+    told = rotagate(*arguments)
+    assert told.returncode == 2 and f'"{arguments[-1]}"' in told.stderr and there_are in told.stderr
+
+
 def test_help_names_every_command():
     told = rotagate("--help")
     assert told.returncode == 0
@@ -411,6 +419,34 @@ def test_the_commands_fail_where_no_gateway_answers(users, tmp_path):
 def test_a_running_gateway_is_healthy_and_ready(users):
     assert users.gateway.admin("GET", "/healthz").status == 200
     assert users.gateway.admin("GET", "/readyz").status == 200
+
+
+@pytest.mark.parametrize("answer, why", [
+    ("HTTP/1.1 500 Out of order⏎⏎", "GET /public/alive: status 500"), ("", "GET /public/alive: End of file"),
+    ("HTTP/1.1 103 Early Hints⏎⏎HTTP/1.1 404 None⏎⏎", "GET /public/alive: status 404"),
+    ("220 mail.example.test⏎⏎", "GET /public/alive: what it answers is no HTTP/1.1"),
+    (None, "GET /public/alive: Connection timed out")], ids=["status", "nothing", "hints", "mail", "hangs"])
+def test_the_log_tells_why_a_server_is_down(new_site, answer, why):
+    site = new_site(upstreams={"app": {"connect_timeout": "200ms", "response_timeout": "60s",
+                                       "health": {"path": "/public/alive", "interval": "100ms", "fall": 1}}})
+
+    def alive(exchange):
+        if answer is None:
+            exchange.gone()
+        else:
+            exchange.send(crlf(answer))
+            exchange.close()
+
+    site.app.on("/public/alive", alive)
+    down = f'upstream.down upstream=app server={site.app.address} error="{why}"'
+    poll(lambda: down in site.gateway.stderr(), down)
+
+
+def test_a_health_check_may_be_answered_in_steps(new_site):
+    site = new_site(upstreams={"app": {"health": {"path": "/public/alive", "interval": "100ms", "fall": 1}}})
+    site.app.on("/public/alive", lambda exchange: crlf("HTTP/1.1 103 Early Hints⏎⏎HTTP/1.1 204 Well⏎⏎"))
+    poll(lambda: len(site.app.requests("/public/alive")) > 2, "it is asked")
+    assert "upstream.down" not in site.gateway.stderr()
 
 
 def test_metrics_count_requests_sessions_and_refusals(new_site):

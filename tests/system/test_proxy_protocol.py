@@ -171,6 +171,48 @@ def test_a_header_that_is_late_closes_the_connection(new_site, site):
     assert 'error="Connection timed out"' in late.gateway.stderr()
 
 
+@pytest.fixture(scope="module")
+def two_each(module_sites, site):
+    return behind_a_proxy(module_sites, site, limits={"connections_per_client": 2})
+
+
+@pytest.mark.parametrize("listener", [TLS, PLAIN], ids=["tls", "plain"])
+@pytest.mark.parametrize("first, same, other", [
+    ("192.0.2.1", "192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::ffff:2", "2001:db8:0:1::1")], ids=["v4", "v6"])
+def test_one_client_may_have_so_many_connections(two_each, listener, first, same, other):
+    """SECURITY D1: caps per IP; others unaffected. One customer has a /64 network of IPv6."""
+    def came(address):
+        try:
+            client = client_of(two_each, listener, (ipv6 if ":" in address else ipv4)(address))
+            client.get("/public/x")
+            return client
+        except (OSError, http1.Closed):
+            return None
+
+    refused = two_each.gateway.metrics()["rotagate_connections_refused_total"]
+    kept = [came(address) for address in (first, same)]
+    assert all(kept) and not came(first) and not came(same)
+    assert two_each.gateway.metrics()["rotagate_connections_refused_total"] >= refused + 2
+    told = f"connections.refused client={first} limit=2 "
+    poll(lambda: not came(first) and told in two_each.gateway.stderr(), "the log tells of them once a second")
+    kept += [came(address) for address in (other, other)]
+    assert all(kept)
+    kept.pop(0).close()
+    kept.append(poll(lambda: came(same), "a place is free again"))
+    for client in kept:
+        assert client.get("/public/x").status == 200
+        client.close()
+
+
+def test_a_proxys_connections_are_not_one_clients(two_each):
+    """What it is trusted to say tells its clients apart, request by request."""
+    for header in (ipv4("198.51.100.7"), binary(0x21, 0x31, b"a" * 216)):
+        clients = [client_of(two_each, PLAIN, header) for _ in range(4)]
+        for client in clients:
+            assert client.get("/public/x").status == 200
+            client.close()
+
+
 def test_a_waiting_header_does_not_hold_up_the_end(new_site, site):
     waiting = behind_a_proxy(new_site, site)
     with RawClient(waiting.gateway.endpoint(PLAIN)) as raw:

@@ -128,7 +128,8 @@ def test_a_server_that_is_down_stays_so(new_site):
     site = new_site()
     site.gateway.reload(upstreams={"app": {"servers": [dead, site.app.address],
                                            "health": {"path": "/public/healthz", "interval": "100ms", "fall": 1}}})
-    poll(lambda: f"upstream.down upstream=app server={dead}" in site.gateway.stderr(), "the server is down")
+    down = f'upstream.down upstream=app server={dead} error="cannot connect: Connection refused"'
+    poll(lambda: down in site.gateway.stderr(), down)
     before = site.gateway.metrics()["rotagate_upstream_connect_failures_total"]
     site.gateway.reload(upstreams={"app": {"response_timeout": "30s"}})
     with site.client() as client:

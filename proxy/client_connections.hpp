@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace rotagate::proxy {
+
+/// How many connections each client has, on all event loops together: for limits.connections_per_client.
+class ClientConnections {
+public:
+    /// One connection among its client's, for as long as it lives. Empty: it does not count.
+    class Place {
+    public:
+        Place() = default;
+        Place(Place&& other) noexcept
+            : counts_(std::exchange(other.counts_, nullptr)), client_(std::move(other.client_)) {}
+        Place& operator=(Place&&) = delete;
+        ~Place() {
+            if (counts_) counts_->give_back(client_);
+        }
+
+    private:
+        friend ClientConnections;
+        Place(ClientConnections& counts, std::string client) : counts_(&counts), client_(std::move(client)) {}
+
+        ClientConnections* counts_ = nullptr;
+        std::string client_;
+    };
+
+    /// From any thread.
+    /// @param address  an IP address; those of IPv6 count by their first 64 bits, which are one customer's
+    /// @return none: as many as `limit` are there already
+    std::optional<Place> take(std::string_view address, std::size_t limit);
+
+private:
+    void give_back(const std::string& client);
+
+    std::mutex mutex_;
+    std::map<std::string, std::size_t> counts_;
+};
+
+}  // namespace rotagate::proxy
