@@ -130,6 +130,7 @@ Task<std::optional<Answer>> log_in(EventLoop& loop, Exchange& x, ClientCertifica
 }  // namespace
 
 Task<std::optional<Answer>> admit_by_certificate(EventLoop& loop, Exchange& x) {
+    if (!x.session_route()) co_return co_await admit_by_cookie(loop, x);  // a preflight, which browsers send without
     const auto certificate = x.peer.certificate;
     // Without it the cookie is not even looked at: a session counts only together with the certificate.
     if (!certificate || certificate->user.empty()) {

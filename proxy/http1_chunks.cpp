@@ -15,10 +15,8 @@ ChunkReader::State ChunkReader::after_size(char c) {
     if (digits_ == 0) return State::bad;
     if (c == '\r') return State::size_lf;
     const bool padding = (c == ' ' || c == '\t') && from_ == From::app;
-    if (padding && ++body_extension_bytes_ <= most_extension_bytes) return State::padding;
-    if (c != ';') return State::bad;
-    extension_bytes_ = 0;
-    return State::extension;
+    if (padding && ++extension_bytes_ <= most_extension_bytes) return State::padding;
+    return c == ';' ? State::extension : State::bad;
 }
 
 ChunkReader::State ChunkReader::size_digit(char c) {
@@ -67,6 +65,7 @@ ChunkReader::State ChunkReader::step(char c) {
             return expect('\r', State::data_lf);
         case State::data_lf:
             digits_ = 0;
+            extension_bytes_ = 0;
             return expect('\n', State::size);
         case State::trailer_start:
         case State::trailer_name:

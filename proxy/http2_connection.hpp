@@ -39,6 +39,11 @@ public:
     void resume_answer(Stream& stream);
     void consumed(std::int32_t id, std::size_t bytes);
     void reset(Stream& stream, std::uint32_t error);
+    /// Bytes of all answers' bodies that were sent.
+    std::uint64_t sent() const { return sent_; }
+    std::size_t streams() const { return streams_.size(); }
+    /// Whether the client would take more of its answer, as far as this and not the connection is concerned.
+    bool has_credit(const Stream& stream) const;
     /// Has the stream woken soon.
     void changed(Stream& stream);
 
@@ -88,6 +93,7 @@ private:
     std::chrono::steady_clock::time_point strikes_since_ = std::chrono::steady_clock::now(), chatter_since_;
     std::vector<std::int32_t> reset_;  ///< the streams that we reset last
     std::size_t resets_ = 0;
+    std::uint64_t sent_ = 0;
     bool act_is_due_ = false, sending_ = false, ended_ = false, timed_out_ = false;
     bool parked_ = false;  ///< the memory was given back
     FieldSection section_;

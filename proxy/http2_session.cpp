@@ -168,6 +168,7 @@ struct Connection::Callbacks {
         bool end = false;
         auto& stream = *static_cast<Stream*>(source->ptr);
         const std::size_t n = stream.read_answer({reinterpret_cast<char*>(to), room}, end);
+        self(user).sent_ += n;
         if (end) *flags |= NGHTTP2_DATA_FLAG_EOF;
         if (end && !stream.trailers().empty()) {
             const auto trailers = self(user).section_.of({}, stream.trailers());
@@ -226,6 +227,10 @@ void Connection::submit_answer(Stream& stream, const AnswerHead& head, bool has_
     body.read_callback = &Callbacks::read_answer;
     nghttp2_submit_response(session_.get(), stream.id(), fields.data(), fields.size(), has_body ? &body : nullptr);
     act_soon();
+}
+
+bool Connection::has_credit(const Stream& stream) const {
+    return nghttp2_session_get_stream_remote_window_size(session_.get(), stream.id()) > 0;
 }
 
 void Connection::resume_answer(Stream& stream) {

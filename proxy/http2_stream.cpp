@@ -17,6 +17,8 @@ namespace errc = boost::system::errc;
 constexpr std::size_t most_waiting = 64 * config::KiB;
 // What an idle tunnel may keep of each of its texts.
 constexpr std::size_t most_kept = 1 * config::KiB;
+// Of an answer, or for each stream of all answers together, in idle_timeout: a client that takes less does not read.
+constexpr std::uint64_t slowest = 1 * config::KiB;
 // After a tunnel, for the client to take the goodbye.
 constexpr std::chrono::milliseconds time_to_read_goodbye{1000};
 
@@ -32,7 +34,7 @@ Stream::Stream(Connection& connection, std::int32_t id)
       exchange_(std::make_unique<Exchange>(*this, connection.frontend().peer(), connection.frontend().loop.site)),
       head_(exchange_->request, exchange_->arena, exchange_->site->config.limits.header_bytes),
       reading_([this] { timed_out_ = true, body_changed_.notify(); }),
-      writing_([this] { connection_.reset(*this, NGHTTP2_CANCEL); }) {}
+      writing_([this] { taken_or_reset(); }) {}
 
 Task<> Stream::serve(bool has_body) {
     EventLoop& loop = connection_.frontend().loop;
@@ -51,8 +53,30 @@ Task<> Stream::serve(bool has_body) {
     if (tunnel) co_await carry();
     served_ = true;
     connection_.consumed(id_, std::exchange(body_, {}).size());
+    if (closed_) co_return;
     // What is left of the answer is the connection's, for as long as the client may take.
-    if (!closed_) loop.deadlines.arm(writing_, tunnel ? time_to_read_goodbye : loop.site->config.limits.idle_timeout);
+    says_goodbye_ = tunnel;
+    if (tunnel) {
+        loop.deadlines.arm(writing_, time_to_read_goodbye);
+    } else {
+        watch_client();
+    }
+}
+
+/// Has the client take what waits.
+void Stream::watch_client() {
+    EventLoop& loop = connection_.frontend().loop;
+    sent_then_ = sent_;
+    all_sent_then_ = connection_.sent();
+    loop.deadlines.arm(writing_, loop.site->config.limits.idle_timeout);
+}
+
+/// The client has had its time for what waits. It may be one that is slow, or takes the answers of other streams first.
+void Stream::taken_or_reset() {
+    const bool slow = sent_ - sent_then_ >= slowest;
+    const bool in_turn = connection_.sent() - all_sent_then_ >= slowest * connection_.streams();
+    if (!says_goodbye_ && (slow || (in_turn && connection_.has_credit(*this)))) return watch_client();
+    connection_.reset(*this, NGHTTP2_CANCEL);
 }
 
 /// Carries a WebSocket to its end.
@@ -142,6 +166,7 @@ std::size_t Stream::read_answer(std::span<char> into, bool& end) {
     const std::size_t n = std::min(into.size(), answer_.size() - answer_from_);
     answer_.copy(into.data(), n, answer_from_);
     answer_from_ += n;
+    sent_ += n;
     // Not for each frame, since it moves what is left.
     if (answer_from_ == answer_.size() || answer_from_ >= most_waiting)
         answer_.erase(0, std::exchange(answer_from_, 0));
@@ -177,8 +202,7 @@ bool Stream::send_body(std::string_view data, bool last) {
 }
 
 Task<error_code> Stream::flush() {
-    EventLoop& loop = connection_.frontend().loop;
-    loop.deadlines.arm(writing_, loop.site->config.limits.idle_timeout);
+    watch_client();
     while (!closed_ && !has_room()) co_await room_.wait();
     writing_.disarm();
     co_return closed_ && !all_sent() ? error_code(asio::error::connection_reset) : error_code();

@@ -8,9 +8,11 @@ import time
 import zlib
 
 import pytest
+from h2.settings import SettingCodes
 
 from harness import http1
 from harness.browser import SetCookie, app_saw, asked, set_cookies
+from harness.client import RawClient
 from harness.deadlines import PACE, PATIENCE, SCALE, milliseconds, poll, wait_for_protocol_time
 from harness.gateway import free_port, route
 from harness.http1 import crlf
@@ -265,6 +267,52 @@ def test_an_app_that_ends_its_answer_by_closing_is_understood(wide, version):
     with wide.client() as client:
         assert client.get("/until-close").body == PIECE
     wide.canary_open()
+
+
+def test_a_cut_answer_is_no_whole_one_to_a_client_that_reads_to_the_end(new_site):
+    """HTTP/1.0 knows an answer's end by the connection's; with TLS, its goodbye would be there."""
+    def broken(exchange):
+        exchange.send(crlf("HTTP/1.1 200 OK⏎Transfer-Encoding: chunked⏎⏎5⏎hello⏎"))
+        begun.wait(PATIENCE)
+        exchange.close()
+
+    begun = threading.Event()
+    site = open_site(new_site, listen=[{"address": "127.0.0.1:0"}])
+    site.app.on("/broken", broken)
+    with RawClient(site.gateway.endpoint(0)) as client:
+        client.send(crlf("GET /broken HTTP/1.0⏎Host: example.test⏎⏎"))
+        assert http1.read_response_head(client.reader).status == 200
+        assert client.reader.exactly(5) == b"hello"
+        begun.set()
+        with pytest.raises(OSError):
+            assert client.sock.recv(100) != b"", "it ended as a whole one does"
+
+
+@pytest.mark.parametrize("protocol", ["http1", "http2"])
+def test_an_answer_that_is_the_last_reaches_a_slow_client(new_site, protocol):
+    """What a system has to send goes where its end is closed while the peer still sends (RFC 9112 section 9.6)."""
+    site = open_site(new_site)
+    site.app.on("/last", lambda exchange: http1.response_bytes(200, {"Connection": "close"}, PIECE * 8))
+    with site.client(receive_buffer=4096) if protocol == "http1" else site.http2(receive_buffer=4096, settings={
+            SettingCodes.INITIAL_WINDOW_SIZE: 2**30}) as client:
+        if protocol == "http1":
+            client.send(crlf("GET /last HTTP/1.1⏎Host: example.test⏎Connection: close⏎⏎"))
+        else:
+            client.credit(0, 2**30)
+            stream = client.open("GET", "/last")
+        poll(lambda: site.app.requests("/last"), "the request")
+        wait_for_protocol_time(0.2)  # the system holds the answer by now, mostly
+        site.gateway.terminate()
+        if protocol == "http1":
+            client.send(crlf("GET /more HTTP/1.1⏎Host: example.test⏎⏎"))
+            wait_for_protocol_time(0.2)
+            assert client.read_response().body == PIECE * 8
+        else:
+            wait_for_protocol_time(1.5 * PACE)
+            client._ping(b"12345678")
+            wait_for_protocol_time(0.2)
+            assert client.read_response(stream).body == PIECE * 8
+    site.gateway.stop()
 
 
 @pytest.mark.parametrize("answer, status, length", [

@@ -517,6 +517,23 @@ def test_pings_do_not_keep_an_idle_connection(limited):
         assert client.farewell() == "GOAWAY NO_ERROR"
 
 
+def test_a_slow_client_that_goes_on_reading_gets_all_its_answers(limited):
+    """limits.idle_timeout is for those who take nothing. Some streams wait for others, of which the client takes."""
+    body = bytes(40_000)
+    limited.app.on("/picture", lambda exchange: http1.response_bytes(200, body=body))
+    with limited.http2(crediting=False) as client:
+        streams = [client.open(path="/picture") for _ in range(10)]
+        began = time.monotonic()
+        while not all(client.answer(stream).over for stream in streams):
+            wait_for_protocol_time(0.25 * PACE)
+            client.credit(0, 12_000)
+            client.pump_arrived()
+            assert time.monotonic() - began < 2 * PATIENCE
+        assert time.monotonic() - began > 3 * PACE
+        for stream in streams:
+            assert client.read_response(stream).body == body
+
+
 def test_a_slow_request_does_not_count_as_idle(limited):
     limited.app.on("/slow", lambda exchange: wait_for_protocol_time(1.8 * PACE) or http1.response_bytes(200, body=b"slow"))
     with limited.http2() as client:

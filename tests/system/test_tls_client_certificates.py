@@ -16,6 +16,7 @@ by_certificate = [
     route("/cert/control/", user_from="certificate", sessions="control"),
     route("/cert/data/", user_from="certificate", session_data=True),
     route("/cert/page/", user_from="certificate", on_unauthenticated={"redirect": "/login?next={uri}"}),
+    route("/cert/shared/", user_from="certificate", cors={"origins": ["https://app.test"], "credentials": True}),
     route("/cert/", user_from="certificate"),
 ]
 
@@ -75,6 +76,18 @@ both = pytest.mark.parametrize("kind", [Shown, Http2Shown], ids=["http/1", "http
 
 def subject(response: http1.Response) -> list[str]:
     return app_saw(response).all("X-Client-Cert-Subject")
+
+
+@both
+@pytest.mark.parametrize("shows", [True, False], ids=["with", "without"])
+def test_a_preflight_needs_no_certificate_and_starts_no_session(asking, alice, kind, shows):
+    """Browsers send it without any, and nothing of it is anybody's."""
+    browser = kind(asking.gateway, alice if shows else None)
+    preflight = {"Origin": "https://app.test", "Access-Control-Request-Method": "POST"}
+    for extra in ({}, {"Sec-Fetch-Site": "same-site"}):
+        answer = browser.fetch("OPTIONS", "/cert/shared/x", preflight | extra)
+        assert answer.status == 200 and set_cookies(answer) == [] and app_saw(answer).one("X-User-Id") is None
+    assert browser.get("/cert/shared/x").status == (200 if shows else 401)
 
 
 # ---- who gets in ----------------------------------------------------------------------------------------------------

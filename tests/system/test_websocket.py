@@ -73,7 +73,7 @@ def test_bytes_flow_both_ways_once_both_have_agreed(site, apps, connect):
 
 
 def test_the_client_gets_the_apps_agreement(site, apps):
-    app = apps(headers={"X-App": "yes", "Sec-WebSocket-Protocol": "chat", "Server": "some"})
+    app = apps(headers={"X-App": "yes", "Sec-WebSocket-Protocol": "chat", "Server": "some", "Content-Length": "0"})
     with over_http1(site, headers={"Sec-WebSocket-Protocol": "chat, other"}) as client:
         response = client.response
         assert response.one("Sec-WebSocket-Accept") == websocket.accept_of(KEY)
@@ -84,7 +84,7 @@ def test_the_client_gets_the_apps_agreement(site, apps):
 
 
 def test_over_http2_the_agreement_is_200_without_what_only_upgrades_have(site, apps):
-    app = apps(headers={"X-App": "yes", "Sec-WebSocket-Protocol": "chat"})
+    app = apps(headers={"X-App": "yes", "Sec-WebSocket-Protocol": "chat", "Content-Length": "0"})
     client = over_http2(site, headers={"sec-websocket-protocol": "chat"})
     names = {name for name, _ in client.response.headers}
     assert not names & {"upgrade", "connection", "sec-websocket-accept", "content-length", "transfer-encoding"}
