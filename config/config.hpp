@@ -205,6 +205,12 @@ struct WebSocket {
     Duration idle_timeout = 10min;  ///< one on which nothing passes, either way; 0: never for that reason
 };
 
+/// How many requests one client may make.
+struct RateLimit {
+    std::size_t requests = 0;  ///< at once, and in each `per`
+    Duration per{};
+};
+
 struct Route {
     Match match;
     std::string upstream;  ///< a name of `upstreams`
@@ -220,6 +226,7 @@ struct Route {
     bool activity = true;       ///< false: requests here do not renew the idle timeout
     std::optional<Cors> cors;   ///< absent: no page of another origin is told anything
     WebSocket websocket;
+    std::optional<RateLimit> rate_limit;  ///< of each client's address
     bool encoded_slashes = false;  ///< `encoded_slashes: allow`: forward %2f untouched
 };
 

@@ -137,6 +137,14 @@ WebSocket read_websocket(Reader yaml, Access access) {
     return websocket;
 }
 
+RateLimit read_rate_limit(Reader yaml) {
+    RateLimit limit;
+    yaml.require("requests", limit.requests, count(1, 1000000), "requests: 30");
+    yaml.require("per", limit.per, between(1s, 24h), "per: 1m");
+    yaml.reject_unknown();
+    return limit;
+}
+
 void read_upstream_name(Reader& yaml, Route& route, const Names& upstreams) {
     if (!yaml.require("upstream", route.upstream, some_text, "upstream: NAME")) return;
     if (upstreams.known.contains(route.upstream)) return;
@@ -159,6 +167,7 @@ Route read_route(Reader& yaml, const Names& upstreams) {
     if (auto headers = yaml.map("headers")) read_headers(*headers, route);
     if (auto cors = yaml.map("cors")) route.cors = read_cors(*cors);
     if (auto websocket = yaml.map("websocket")) route.websocket = read_websocket(*websocket, route.access);
+    if (auto limit = yaml.map("rate_limit")) route.rate_limit = read_rate_limit(*limit);
     yaml.read("encoded_slashes", route.encoded_slashes, one_of<bool>({{"allow", true}, {"refuse", false}}));
     yaml.reject_unknown();
     return route;

@@ -27,6 +27,8 @@ std::string_view title(unsigned status) {
             return "The request took too long";
         case 413:
             return "The request is too large";
+        case 429:
+            return "Too many requests";
         case 426:
             return "This version of WebSocket is not spoken here";
         case 421:
@@ -63,7 +65,6 @@ void add_fields(const Answer& answer, std::string_view type, Fields& fields) {
     fields.push_back({"X-Content-Type-Options", "nosniff"});
     if (answer.status == 401) fields.push_back({"WWW-Authenticate", "Cookie realm=\"rotagate\""});
     if (answer.status == 405) fields.push_back({"Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"});
-    if (answer.status == 503) fields.push_back({"Retry-After", "1"});
     if (answer.reason == "websocket_version") fields.push_back({"Sec-WebSocket-Version", "13"});
 }
 
@@ -93,6 +94,9 @@ Task<> respond_with(EventLoop& loop, Exchange& x, const Answer& answer) {
     ResponseHead ours;
     ours.status = answer.status;
     add_fields(answer, page ? "text/html; charset=utf-8" : "application/json", ours.fields);
+    const std::chrono::seconds retry_after = answer.status == 503 ? std::chrono::seconds(1) : answer.retry_after;
+    if (retry_after.count() > 0)
+        ours.fields.push_back({"Retry-After", x.arena.keep(std::to_string(retry_after.count()))});
     if (x.route && x.route->cors) add_cors_fields(*x.route->cors, x.request, ours.fields);
     AnswerHead head{.status = answer.status, .reason = {}, .fields = {}, .has_body = true, .content_length = {}};
     if (x.route) {

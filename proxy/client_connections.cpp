@@ -5,7 +5,6 @@
 #include <boost/asio/ip/address.hpp>
 
 namespace rotagate::proxy {
-namespace {
 
 std::string client_of(std::string_view address) {
     boost::system::error_code ec;
@@ -15,8 +14,6 @@ std::string client_of(std::string_view address) {
     std::fill(bytes.begin() + 8, bytes.end(), 0);
     return boost::asio::ip::address_v6(bytes).to_string();
 }
-
-}  // namespace
 
 std::optional<ClientConnections::Place> ClientConnections::take(std::string_view address, std::size_t limit) {
     std::string client = client_of(address);

@@ -10,6 +10,9 @@
 
 namespace rotagate::proxy {
 
+/// Who counts as one client: an IP address; of IPv6, its first 64 bits, which one customer has.
+std::string client_of(std::string_view address);
+
 /// How many connections each client has, on all event loops together: for limits.connections_per_client.
 class ClientConnections {
 public:
@@ -33,7 +36,6 @@ public:
     };
 
     /// From any thread.
-    /// @param address  an IP address; those of IPv6 count by their first 64 bits, which are one customer's
     /// @return none: as many as `limit` are there already
     std::optional<Place> take(std::string_view address, std::size_t limit);
 

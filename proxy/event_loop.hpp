@@ -16,6 +16,7 @@
 #include "proxy/client_connections.hpp"
 #include "proxy/deadlines.hpp"
 #include "proxy/metrics.hpp"
+#include "proxy/rate_limits.hpp"
 #include "proxy/site.hpp"
 #include "proxy/tls_server.hpp"
 #include "session/cookie.hpp"
@@ -31,6 +32,7 @@ using RequestId = std::array<char, 32>;  // hex digits
 struct Shared {
     std::atomic<std::size_t> connections{0};
     ClientConnections clients;
+    RateLimits rates;
 };
 
 /// One address that a loop listens on. Reloads change what becomes of connections, and leave the socket alone.

@@ -82,6 +82,7 @@ struct Answer {
     std::string_view reason;    ///< stable, for logs and programs: "unauthenticated", "store_unavailable", ...
     std::string location = {};  ///< of a redirect
     bool close = false;         ///< the connection ends with it
+    std::chrono::seconds retry_after{};  ///< 0: nothing is said of it
 };
 
 }  // namespace rotagate::proxy

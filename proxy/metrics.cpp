@@ -173,6 +173,8 @@ std::string_view reason_name(Reason reason) {
             return "invalid_login";
         case Reason::certificate_mismatch:
             return "certificate_mismatch";
+        case Reason::too_many_requests:
+            return "too_many_requests";
     }
     return "";
 }
@@ -205,7 +207,7 @@ std::string Metrics::text() const {
     families.push_back(by_reason(loops_, "rotagate_sessions_ended_total", "Sessions ended, by reason.",
                                  &LoopMetrics::ended, Reason::logout, Reason::replay));
     families.push_back(by_reason(loops_, "rotagate_refusals_total", "Cookies and logins refused, by reason.",
-                                 &LoopMetrics::refused, Reason::replay, Reason::certificate_mismatch));
+                                 &LoopMetrics::refused, Reason::replay, Reason::too_many_requests));
     for (const Plain& plain : plain_metrics) {
         const auto value = static_cast<double>(proxy::sum(loops_, plain.counter));
         families.push_back(single(plain.name, plain.help, plain.type, value));

@@ -59,8 +59,9 @@ enum class Reason : std::uint8_t {
     store_unavailable,
     invalid_login,
     certificate_mismatch,
+    too_many_requests,
 };
-inline constexpr std::size_t reason_count = 19;
+inline constexpr std::size_t reason_count = 20;
 std::string_view reason_name(Reason reason);
 
 /// The counters of one event loop (the admin thread has its own, for revocations and expiries).

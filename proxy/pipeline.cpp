@@ -40,8 +40,25 @@ std::optional<Answer> unacceptable_handshake(const Exchange& x) {
     return Answer{.status = 400, .reason = "websocket_key"};
 }
 
+/// Whether the client has asked for too much on a route with a limit.
+std::optional<Answer> over_the_rate(EventLoop& loop, const Exchange& x) {
+    if (!x.route->rate_limit || x.preflight) return std::nullopt;
+    // By what the route is, and not by its place: a reload may move it.
+    const config::Match& match = x.route->match;
+    std::string who = match.host + match.path;
+    for (const std::string& method : match.methods) who.append(" ").append(method);
+    who.append("\n").append(client_of(x.client_address));
+    const auto wait = loop.shared.rates.take(who, *x.route->rate_limit, std::chrono::steady_clock::now());
+    if (wait.count() == 0) return std::nullopt;
+    note(loop, x, SecurityEvent::Kind::refused, Reason::too_many_requests, x.session ? &x.session->id : nullptr);
+    return Answer{.status = 429,
+                  .reason = "too_many_requests",
+                  .retry_after = std::chrono::ceil<std::chrono::seconds>(wait)};
+}
+
 /// What is refused whoever asks for it. It is decided after `admit`, for this answer carries the session's cookie too.
-std::optional<Answer> unacceptable(const Exchange& x) {
+std::optional<Answer> unacceptable(EventLoop& loop, const Exchange& x) {
+    if (auto answer = over_the_rate(loop, x)) return answer;
     if (x.target.encoded_slash && !x.route->encoded_slashes)
         return Answer{.status = 400, .reason = "encoded_slash", .location = {}, .close = true};
     const std::uint64_t limit = x.site->config.limits.body_bytes;
@@ -68,7 +85,7 @@ Task<> handle(EventLoop& loop, Exchange& x) {
     std::optional<Answer> answer = route(x);
     if (!answer) {
         answer = co_await admit(loop, x);
-        if (const auto refusal = unacceptable(x)) answer = refusal;
+        if (const auto refusal = unacceptable(loop, x)) answer = refusal;
     }
     if (!answer) {
         x.record.upstream = x.pool->settings().name;

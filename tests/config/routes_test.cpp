@@ -298,3 +298,16 @@ SCENARIO("a route names the sites whose pages may open WebSockets, and how long 
     };
     check_route_mistakes(mistakes);
 }
+
+SCENARIO("a route may limit the requests of each client", "[config][rules]") {
+    const auto loaded = load(route("rate_limit: { requests: 30, per: 1m }"));
+    REQUIRE(texts(loaded.errors).empty());
+    const auto& limit = loaded.config.routes.at(0).rate_limit;
+    REQUIRE(limit);
+    CHECK(limit->requests == 30);
+    CHECK(limit->per == 1min);
+    CHECK_FALSE(load(route("access: required")).config.routes.at(0).rate_limit);
+    CHECK(errors(route("rate_limit: { requests: 30 }")).size() == 1);
+    CHECK(errors(route("rate_limit: { requests: 0, per: 1m }")).size() == 1);
+    CHECK(errors(route("rate_limit: { requests: 1, per: 1ms }")).size() == 1);
+}

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import pytest
 
 from harness import http1
+from harness.browser import asked, session_cookie
 from harness.deadlines import PACE, PATIENCE, SCALE, milliseconds, poll
+from harness.gateway import COOKIE, ROUTES, route
 
 HEAD_TIME, IDLE_TIME = 2 * PACE, 1.5 * PACE
 LONGEST = round(20 * SCALE)  # the tool's own end, in seconds: the gateway has to end the attack before
@@ -112,3 +114,29 @@ def test_slow_clients_are_cut_and_keep_nobody_from_the_gateway(new_site, tmp_pat
         return len(ends) >= 0.8 * attack.clients  # on a busy machine, handshakes may be cut, too
 
     poll(as_expected, f"requests that ended with {attack.ends}\n{tool.log()}")
+
+
+@pytest.mark.parametrize("protocol", ["http1", "http2"])
+def test_a_client_asks_no_more_often_than_its_route_allows(new_site, protocol):
+    """SECURITY C12: rate limit per IP. What a client is, trusted proxies tell."""
+    limited = route("/login", "optional", sessions="control", rate_limit={"requests": 3, "per": "1h"})
+    site = new_site(trusted_proxies=["127.0.0.1/32"], routes=[limited, *ROUTES])
+    before = len(site.app.requests("/login"))
+    with site.client() if protocol == "http1" else site.http2() as client:
+        def status(address: str, path: str = "/login") -> int:
+            return client.get(path, {"X-Forwarded-For": address}).status
+
+        assert [status("192.0.2.1") for _ in range(5)] == [200] * 3 + [429] * 2
+        assert [status("192.0.2.2") for _ in range(4)] == [200] * 3 + [429]
+        assert [status(f"2001:db8::{number}") for number in range(1, 5)] == [200] * 3 + [429]
+        assert status("2001:db8:0:1::1") == 200 and status("192.0.2.1", "/public/x") == 200
+        refused = client.get("/login", {"X-Forwarded-For": "192.0.2.1"})
+        assert refused.json()["error"] == "too_many_requests" and 1150 < int(refused.one("Retry-After")) <= 1200
+        assert site.gateway.await_security("too_many_requests")["client"] == "192.0.2.1"
+        site.gateway.reload(limits={"connections": 1000})
+        assert status("192.0.2.1") == 429, "a reload forgets nothing"
+        login = client.get(asked("/login", {"X-Session-User": "alice"}), {"X-Forwarded-For": "192.0.2.3"})
+        cookie = {"X-Forwarded-For": "192.0.2.3", "Cookie": f"{COOKIE}={session_cookie(login).value}"}
+        answers = [client.get("/login", cookie) for _ in range(3)]
+        assert [answer.status for answer in answers] == [200, 200, 429] and session_cookie(answers[2])
+    assert len(site.app.requests("/login")) == before + 3 + 3 + 3 + 1 + 3
