@@ -227,7 +227,7 @@ struct Route {
     std::optional<Cors> cors;   ///< absent: no page of another origin is told anything
     WebSocket websocket;
     std::optional<RateLimit> rate_limit;  ///< of each client's address
-    bool encoded_slashes = false;  ///< `encoded_slashes: allow`: forward %2f untouched
+    bool encoded_slashes = false;         ///< `encoded_slashes: allow`: forward %2f untouched
 };
 
 // ---- the rest -------------------------------------------------------------------------------------------------------

@@ -95,10 +95,12 @@ Loaded load_file(const std::filesystem::path& file, const Inspectors& inspectors
     std::ifstream in(file, std::ios::binary);
     std::error_code why(in ? 0 : errno, std::generic_category());
     std::error_code ignored;
+    if (!in && !why) why = std::make_error_code(std::errc::io_error);
     if (std::filesystem::is_directory(file, ignored)) why = std::make_error_code(std::errc::is_a_directory);
     if (why) {
         Report report(file.string());
-        report.error({}, "cannot be read (" + why.message() + "); write the name of a configuration file after --config");
+        report.error({},
+                     "cannot be read (" + why.message() + "); write the name of a configuration file after --config");
         return {{}, report.errors(), {}, Places(file.string())};
     }
     std::string text(max_file_bytes + 1, '\0');  // one more than is allowed, to see that there is more

@@ -21,8 +21,9 @@ std::optional<std::size_t> choose_server(config::Balance balance, std::span<cons
     boost::container::small_vector<std::size_t, 8> eligible;  // so that who is down leaves its turns to all others
     for (std::size_t i = 0; i < servers.size(); ++i)
         if (servers[i].up && !servers[i].tried) eligible.push_back(i);
-    for (std::size_t i = 0; eligible.empty() && i < servers.size(); ++i)
-        if (!servers[i].tried) eligible.push_back(i);  // all of them
+    const bool none_is_up = eligible.empty();
+    for (std::size_t i = 0; none_is_up && i < servers.size(); ++i)
+        if (!servers[i].tried) eligible.push_back(i);
     std::optional<std::size_t> best;
     const auto better = [&](std::size_t a, std::size_t b) {  // is a better than b
         if (balance == config::Balance::least_connections) return servers[a].active < servers[b].active;

@@ -190,7 +190,8 @@ void CommandLine::add_access(CLI::App& command) {
     command.add_option("--token-file", access.token_file, "the file with the admin address's token")->type_name("FILE");
 }
 
-/// What is wrong with the line, and where help is: of a command that is none, CLI11 itself only says that one is missing.
+/// What is wrong with the line, and where help is: of a command that is none, CLI11 itself only says that one is
+/// missing.
 std::string mistake(const CLI::App* app, const CLI::Error& error) {
     const CLI::App* deepest = app;
     while (!deepest->get_subcommands().empty()) deepest = deepest->get_subcommands().back();

@@ -68,7 +68,7 @@ Task<> Connection::run() {
         http2_ = std::make_shared<http2::Connection>(frontend_, stream_);
         co_await http2_->run();
         co_await finish();
-        if (stream_->may_lose_what_was_sent()) co_await linger(linger_time);
+        if (stream_->may_lose_what_was_sent()) co_await linger(patience_at_the_end());
         co_return;
     }
     while (co_await next_request()) {
@@ -78,9 +78,10 @@ Task<> Connection::run() {
 }
 
 void Connection::drain() {
-    if (http2_) return http2_->drain();
+    if (http2_ && phase_ != Phase::lingering) return http2_->drain();
     if (tunnel_) return tunnel_->drain();
-    if (phase_ == Phase::idle) wait_until(drain_grace);
+    if (phase_ == Phase::lingering) linger_time_ = drain_grace;
+    if (phase_ == Phase::idle || phase_ == Phase::lingering) wait_until(drain_grace);
 }
 
 void Connection::look_after() {
@@ -137,7 +138,7 @@ Task<bool> Connection::next_request() {
     stream_->release_input();
     if (complete && keep_alive_) co_return true;
     co_await finish();
-    if (unread || stream_->may_lose_what_was_sent()) co_await linger(linger_time);
+    if (unread || stream_->may_lose_what_was_sent()) co_await linger(patience_at_the_end());
     co_return false;
 }
 
@@ -232,6 +233,10 @@ std::optional<Answer> Connection::prepare(std::string_view text) {
 Task<> Connection::finish() {
     stream_->say_goodbye();
     if (!timed_out_) co_await flush();
+}
+
+std::chrono::milliseconds Connection::patience_at_the_end() const {
+    return frontend_.ending() ? drain_grace : std::chrono::milliseconds(linger_time);
 }
 
 /// Reads into nothing what the client still sends, so that it gets to read the answer.

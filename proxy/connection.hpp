@@ -54,6 +54,7 @@ private:
     std::size_t whole_head() const;
     Task<std::size_t> read_head();
     Task<> refuse(unsigned status, std::string_view reason);
+    std::chrono::milliseconds patience_at_the_end() const;
     Task<> linger(std::chrono::milliseconds time);
     Task<> carry(std::unique_ptr<Tunnel> tunnel);
     Task<BodyPiece> next_of_tunnel();

@@ -79,9 +79,9 @@ struct Exchange : pool::Pooled {
 /// An answer of the gateway itself.
 struct Answer {
     unsigned status;
-    std::string_view reason;    ///< stable, for logs and programs: "unauthenticated", "store_unavailable", ...
-    std::string location = {};  ///< of a redirect
-    bool close = false;         ///< the connection ends with it
+    std::string_view reason;             ///< stable, for logs and programs: "unauthenticated", "store_unavailable", ...
+    std::string location = {};           ///< of a redirect
+    bool close = false;                  ///< the connection ends with it
     std::chrono::seconds retry_after{};  ///< 0: nothing is said of it
 };
 

@@ -107,7 +107,8 @@ struct Plain {
 constexpr Plain plain_metrics[] = {
     {"rotagate_store_calls_total", "Cookies that were presented to the store.", &LoopMetrics::store_calls},
     {"rotagate_connections_accepted_total", "Client connections accepted.", &LoopMetrics::connections_accepted},
-    {"rotagate_connections_refused_total", "Client connections closed at once, over limits.connections or connections_per_client.",
+    {"rotagate_connections_refused_total",
+     "Client connections closed at once, over limits.connections or connections_per_client.",
      &LoopMetrics::connections_refused},
     {"rotagate_connections_open", "Client connections open now.", &LoopMetrics::connections_open, MetricType::Gauge},
     {"rotagate_proxy_headers_refused_total",

@@ -51,9 +51,8 @@ std::optional<Answer> over_the_rate(EventLoop& loop, const Exchange& x) {
     const auto wait = loop.shared.rates.take(who, *x.route->rate_limit, std::chrono::steady_clock::now());
     if (wait.count() == 0) return std::nullopt;
     note(loop, x, SecurityEvent::Kind::refused, Reason::too_many_requests, x.session ? &x.session->id : nullptr);
-    return Answer{.status = 429,
-                  .reason = "too_many_requests",
-                  .retry_after = std::chrono::ceil<std::chrono::seconds>(wait)};
+    return Answer{
+        .status = 429, .reason = "too_many_requests", .retry_after = std::chrono::ceil<std::chrono::seconds>(wait)};
 }
 
 /// What is refused whoever asks for it. It is decided after `admit`, for this answer carries the session's cookie too.

@@ -16,8 +16,8 @@ class RateLimits {
 public:
     using Time = std::chrono::steady_clock::time_point;
 
-    /// Takes a request of somebody's, from any thread, by the generic cell rate algorithm (ITU-T I.371): as many at once
-    /// as the limit says, and then one for each that has become due.
+    /// Takes a request of somebody's, from any thread, by the generic cell rate algorithm (ITU-T I.371): as many at
+    /// once as the limit says, and then one for each that has become due.
     /// @param who  a client on a route
     /// @return when there will be room for it again; 0: there is
     std::chrono::nanoseconds take(std::string_view who, const config::RateLimit& limit, Time now);

@@ -86,7 +86,8 @@ void write_answer_head(Exchange& x) {
         if (x.request.websocket == WebSocket::extended_connect) answer.status = 200, answer.reason = {};
     }
     answer.has_body = x.request.method != "HEAD" && head.status != 204 && head.status != 304;
-    const bool tells_length = head.status >= 200 && head.status != 204 && find(head.fields, Known::content_length).has_value();
+    const bool tells_length =
+        head.status >= 200 && head.status != 204 && find(head.fields, Known::content_length).has_value();
     if (tells_length) answer.content_length = head.content_length;
     const ResponseRules rules{.route = *x.route,
                               .request = x.request,

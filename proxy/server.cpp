@@ -37,7 +37,7 @@ void mask_signals(int how) {
 Server::Impl::Impl(config::Config settings, std::function<config::Loaded()> its_load)
     : load(std::move(its_load)),
       stores(session::open_stores(settings.session, control,
-                                  [this](const session::SessionId& id, session::Expiry why) { expired(id, why); })),
+                                  [this](const session::SessionId& id, session::Expiry why) { ended(id, why); })),
       store(stores->on(control)),
       in_force(first_snapshot(std::move(settings))),
       access_log(in_force.access_log),
@@ -159,22 +159,40 @@ void Server::Impl::housekeeping() {
     });
 }
 
-void Server::Impl::expired(const session::SessionId& id, session::Expiry why) {
+void Server::Impl::ended(const session::SessionId& id, session::Expiry why) {
+    switch (why) {
+        case session::Expiry::idle:
+            return log_end(id, Reason::idle, {});
+        case session::Expiry::absolute:
+            return log_end(id, Reason::absolute, {});
+        case session::Expiry::replay:
+            break;
+    }
+    log_end(id, Reason::replay, "the store told so after the request was answered with 503");
+    if (in_force.config->session.on_replay != config::OnReplay::end_user) return;
+    store->end_user(id.user(), [this](const session::Result<std::vector<session::SessionId>>& others) {
+        if (!others) return;
+        for (const session::SessionId& other : *others)
+            log_end(other, Reason::replay, "another session's cookie was replayed");
+    });
+}
+
+void Server::Impl::log_end(const session::SessionId& id, Reason reason, std::string_view detail) {
     const session::User user = id.user();
     security_log.write({.kind = SecurityEvent::Kind::ended,
-                        .reason = why == session::Expiry::idle ? Reason::idle : Reason::absolute,
+                        .reason = reason,
                         .user = user.id,
                         .org = user.org,
                         .session = id.log_name(),
                         .client = "-",
                         .request_id = {},
-                        .detail = {}},
+                        .detail = detail},
                        control_metrics);
 }
 
 Server::Server(config::Config config, std::function<config::Loaded()> load) {
-    // Signals come to the thread of run() alone, and only while it runs. One that comes once more when all is drained
-    // would otherwise kill the process amid its clean end, and a supervisor would take it for a crash.
+    // Signals come to the thread of run() and to what it starts, and only while it runs. One that comes once more when
+    // all is drained would otherwise kill the process amid its clean end, and a supervisor would take it for a crash.
     mask_signals(SIG_BLOCK);
     impl_ = std::make_unique<Impl>(std::move(config), std::move(load));
 }

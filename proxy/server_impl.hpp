@@ -30,7 +30,8 @@ struct Server::Impl {
     void await_signal();
     void on_signal(int signal);
     void drain(int signal);
-    void expired(const session::SessionId& id, session::Expiry why);
+    void ended(const session::SessionId& id, session::Expiry why);
+    void log_end(const session::SessionId& id, Reason reason, std::string_view detail);
     AdminParts admin_parts();
     /// Throws Unusable, or std::runtime_error for the token.
     std::unique_ptr<Admin> open_admin(const config::Admin& settings);

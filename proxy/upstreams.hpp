@@ -15,7 +15,7 @@ namespace rotagate::proxy {
 namespace http2 {
 class AppConnection;
 struct AppLoop;
-}
+}  // namespace http2
 
 /// What the health checks find out about a server, shared by all event loops.
 struct ServerHealth {

@@ -39,11 +39,11 @@ void RedisStore::start(NewSession request, Completion<Started> done) {
     const auto old = request.replaces ? std::make_optional<RedisKeys>(*request.replaces) : std::nullopt;
     Impl::FunctionCallPtr call;
     if (old && (old->slot == keys.slot || impl_->shared.deployment.settings.kind != config::Redis::Kind::cluster)) {
-        call = impl_->call_for(keys.slot, script,
-                               {keys.session, keys.index, keys.due, keys.users, old->session, old->index, old->due,
-                                old->users, old->mark},
-                               {session.id.text, flag(request.permanent), request.client,
-                                flag(request.data.has_value()), data, limit, request.replaces->text});
+        call = impl_->call_for(
+            keys.slot, script,
+            {keys.session, keys.index, keys.due, keys.users, old->session, old->index, old->due, old->users, old->mark},
+            {session.id.text, flag(request.permanent), request.client, flag(request.data.has_value()), data, limit,
+             request.replaces->text});
     } else {
         call = impl_->call_for(keys.slot, script, {keys.session, keys.index, keys.due, keys.users},
                                {session.id.text, flag(request.permanent), request.client,
@@ -122,25 +122,13 @@ void RedisStore::Impl::end(const SessionId& id, bool mark_replaced, redis::Stead
     });
 }
 
-/// Ends what nobody waits for: a login that was refused.
+/// Ends what nobody waits for: a login that was refused, or the rest of a replayed session.
 /// @param behind_confirming  over the connection whose writes are confirmed, behind what was sent there: where that has
 /// not been answered. Otherwise it goes over the other, which no WAIT holds up.
 void RedisStore::Impl::end_unconfirmed(const SessionId& id, bool behind_confirming) {
     const auto call = end_call(id, false);
     call->confirming = behind_confirming;
-    send_unheard(call, id);
-}
-
-/// The rest of a replayed session. Its mark goes, since the replay is told.
-void RedisStore::Impl::end_replayed(const SessionId& id) {
-    const RedisKeys keys(id);
-    send_unheard(call_for(keys.slot, shared.scripts.end,
-                          {keys.session, keys.index, keys.due, keys.users, keys.mark}, {id.text, "told"}),
-                 id);
-}
-
-void RedisStore::Impl::send_unheard(const FunctionCallPtr& ending, const SessionId& id) {
-    ask(ending, 0, [this, id](Result<Reply> reply) {
+    ask(call, 0, [this, id](Result<Reply> reply) {
         if (reply) shared.ended.add(id.text, steady_clock::now());
     });
 }

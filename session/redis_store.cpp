@@ -14,6 +14,9 @@ namespace {
 
 using std::chrono::steady_clock;
 
+// What a presentation comes to; 1 is all well.
+constexpr int not_there = 0, replay = 2, reported = 3;
+
 }  // namespace
 
 RedisShared::RedisShared(const config::Session& its_settings, std::string_view clock)
@@ -86,6 +89,12 @@ struct RedisStore::Impl::PresentCall final : redis::Call {
     SessionId id;
     Completion<Session> done;
 
+    /// A thief's visit must be told, even where its request has been answered.
+    void late(Reply reply) override {
+        if (reply[0].integer() != replay) return;
+        store.end_unconfirmed(id, false);
+        if (store.shared.on_expiry) store.shared.on_expiry(id, Expiry::replay);
+    }
     void finish(Result<Reply> reply) override {
         const Completion<Session> asked = std::move(done);
         if (!reply) return asked(reply.error());  // the answer may still come: this cannot be used again
@@ -124,9 +133,8 @@ void RedisStore::present(const SessionCookie& cookie, Presentation wanted, Compl
 
 void RedisStore::Impl::presented(const PresentCall& call, Reply reply, const Completion<Session>& done) {
     const SessionId& id = call.id;
-    constexpr int not_there = 0, replay = 2, reported = 3;
     const auto verdict = reply[0].integer();
-    if (verdict == not_there) return gone(id, reply[2], done);
+    if (verdict == not_there) return gone(call, reply[2], done);
     if (verdict == replay) return replayed(id, done);
     std::string_view state = reply[2].text();
     const auto created = next_number(state), permanent = next_number(state), expires = next_number(state);
@@ -143,17 +151,15 @@ void RedisStore::Impl::presented(const PresentCall& call, Reply reply, const Com
 }
 
 void RedisStore::Impl::replayed(const SessionId& id, const Completion<Session>& done) {
-    shared.told_replays.add(id.text, steady_clock::now());
-    end_replayed(id);  // out of the index, and known everywhere
+    end_unconfirmed(id, false);  // out of the index, and known everywhere
     done(SessionErrc::replayed);
 }
 
-/// The session is not there. A login may have ended it a moment ago; or a replay whose verdict nobody has heard, since
-/// the answer was lost or late: then whoever asks next is told.
-void RedisStore::Impl::gone(const SessionId& id, Reply mark, const Completion<Session>& done) {
-    const auto now = steady_clock::now();
-    if (mark.text() == "replay" && !shared.told_replays.contains(id.text, now)) return replayed(id, done);
-    const bool replaced = Millis{mark.integer()} > clock.at(now);  // until when
+/// The session is not there. A login may have ended it a moment ago; or this very call, when it was sent the first time
+/// and its answer was lost.
+void RedisStore::Impl::gone(const PresentCall& call, Reply mark, const Completion<Session>& done) {
+    if (call.repeated && mark.text() == "replay") return replayed(call.id, done);
+    const bool replaced = Millis{mark.integer()} > clock.at(steady_clock::now());  // until when
     done(replaced ? SessionErrc::replaced : SessionErrc::unknown);
 }
 

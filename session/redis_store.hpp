@@ -22,8 +22,7 @@ struct RedisShared {
     const std::unique_ptr<boost::asio::ssl::context> tls;
     const redis::Deployment deployment;
     EndedSessions ended;
-    EndedSessions told_replays;  ///< of which the marks may still say so
-    /// Hears of sessions that were found to have expired. Called on the thread of the store that found them.
+    /// Hears of sessions that were found to have ended. Called on the thread of the store that found them.
     ExpiryListener on_expiry;
 };
 

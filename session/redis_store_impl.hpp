@@ -63,7 +63,7 @@ struct RedisStore::Impl {
     void presented(const PresentCall& call, redis::Reply reply, const Completion<Session>& done);
     /// Where it matters: in a cluster.
     unsigned slot_of(const SessionId& id) const;
-    void gone(const SessionId& id, redis::Reply mark, const Completion<Session>& done);
+    void gone(const PresentCall& call, redis::Reply mark, const Completion<Session>& done);
     void replayed(const SessionId& id, const Completion<Session>& done);
     void started(Session session, NewSession request, const redis::CallPtr& call, redis::Reply reply,
                  Completion<Started> done);
@@ -72,8 +72,6 @@ struct RedisStore::Impl {
     FunctionCallPtr end_call(const SessionId& id, bool mark_replaced);
     void end(const SessionId& id, bool mark_replaced, redis::SteadyTime deadline, Completion<bool> done);
     void end_unconfirmed(const SessionId& id, bool behind_confirming);
-    void end_replayed(const SessionId& id);
-    void send_unheard(const FunctionCallPtr& ending, const SessionId& id);
     /// Waits until replicas have what was written by a call.
     void confirm(const redis::Call& call, Completion<> done);
     void there(const FunctionCallPtr& call, Completion<> done);

@@ -105,10 +105,11 @@ public:
     virtual void ping(Completion<> done) = 0;
 };
 
-/// Why a session ended by itself.
-enum class Expiry { idle, absolute };
+/// Why a session ended by itself; or by a replay whose verdict came after its request was answered.
+enum class Expiry { idle, absolute, replay };
 
-/// Hears of sessions that expire without a request, for the security log. Called on the thread that calls sweep().
+/// Hears of sessions that end without a request that could tell, for the security log. Called on the thread that calls
+/// sweep().
 using ExpiryListener = std::function<void(const SessionId&, Expiry)>;
 
 }  // namespace rotagate::session

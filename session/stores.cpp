@@ -29,7 +29,7 @@ class RedisStores final : public SessionStores {
 public:
     RedisStores(const config::Session& settings, boost::asio::io_context& control, ExpiryListener on_expiry)
         : shared_(settings), control_(control) {
-        // Expired sessions are found on any loop.
+        // They are found on any loop.
         shared_.on_expiry = [&control, on_expiry = std::move(on_expiry)](const SessionId& id, Expiry why) {
             boost::asio::post(control, [on_expiry, id, why] { on_expiry(id, why); });
         };

@@ -35,6 +35,8 @@ struct Call : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost
     virtual ~Call() = default;
     /// Called once, where somebody waits. The reply is there during the call only. Errors: unavailable.
     virtual void finish(Result<Reply> reply) = 0;
+    /// Its answer has come after it was finished for want of it.
+    virtual void late(Reply) {}
 
     // What the client keeps of it.
     bool awaited = true;    ///< false: it is finished, though its answer may still come

@@ -81,7 +81,7 @@ Connection* Client::usable(const config::Address& server, bool confirming) {
 void Client::on_answer(Connection& connection, const CallPtr& call, Reply reply) {
     if (&connection == question_.get()) return on_topology(reply, connection.server());
     if (reply.is_error()) return on_error(connection, call, reply.text());
-    if (!std::exchange(call->awaited, false)) return;
+    if (!std::exchange(call->awaited, false)) return call->late(reply);
     call->unlink();
     call->answered_at = connection.heard_at();
     call->answered_over = connection.number();

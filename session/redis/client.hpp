@@ -102,7 +102,7 @@ private:
     std::list<CallPtr> waiting_;  ///< for a server, or for their next try
     std::shared_ptr<Connection> question_;
     SteadyTime next_question_{};
-    unsigned unanswered_questions_ = 0;  ///< in a row
+    unsigned unanswered_questions_ = 0;       ///< in a row
     std::optional<Subscription> promotions_;  ///< of sentinels
     SteadyTime next_promotions_{};
     asio::steady_timer ticker_;

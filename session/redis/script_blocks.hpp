@@ -19,9 +19,9 @@ created, permanent, expires, seen, seen_at, mark, mark_at, floor =
 created, expires, seen, seen_at = created + 0, expires + 0, seen + 0, seen_at + 0
 mark, mark_at, floor = mark + 0, mark_at + 0, floor + 0
 )";
-// What scripts begin with that are about one session. Where it is not there, its mark tells more: "replay", or until when
-// a login is known to have ended it. GETEX without a change counts as a write: a replica that is taken for a master
-// refuses it, so that what it has not heard of yet is not taken for ended.
+// What scripts begin with that are about one session. Where it is not there, its mark tells more: "replay", or until
+// when a login is known to have ended it. GETEX without a change counts as a write: a replica that is taken for a
+// master refuses it, so that what it has not heard of yet is not taken for ended.
 inline constexpr std::string_view if_stored = R"(
 if not stored then return {0, now, redis.call('GETEX', 'x:' .. string.sub(KEYS[1], 3))} end
 <read_stored>
@@ -69,14 +69,14 @@ inline constexpr std::string_view renew = R"(
 )";
 
 // KEYS: the session. ARGV: the mint time, and 1 to renew.
-// Returns {0, now, mark}: it is not there; {2, now}: replay, and it is gone now; else {1, or 3: a replay that is reported
-// only; now, the state as it is now, data where that is wanted}.
+// Returns {0, now, mark}: it is not there; {2, now}: replay, and it is gone now; else {1, or 3: a replay that is
+// reported only; now, the state as it is now, data where that is wanted}.
 inline constexpr std::string_view present_body = R"(
 if expires <= now - created then return {0, now} end
 <rotate>
 if replay and not REPORT then
     redis.call('DEL', KEYS[1])
-    -- For whoever asks next, should nobody hear this answer. No harm if it cannot be kept: its slot may be moving.
+    -- For this call, should its answer be lost and it come again. No harm if it cannot be kept: its slot may be moving.
     redis.pcall('SET', 'x:' .. string.sub(KEYS[1], 3), 'replay', 'PX', 2 * GRACE)
     return {2, now}
 end
@@ -219,8 +219,8 @@ tell(ended)
 return result
 )";
 
-// KEYS: the session, i, d, n; with a fifth, its mark. ARGV: the id; with a second, the mark goes, else it says that a
-// login has replaced the session. Returns {now, whether it was there}.
+// KEYS: the session, i, d, n; with a fifth, its mark, which says then that a login has replaced it.
+// ARGV: the id. Returns {now, whether it was there}.
 inline constexpr std::string_view end_body = R"(
 local stored = redis.call('HGET', KEYS[1], 'state')
 local there = 0
@@ -230,11 +230,7 @@ if stored then
     redis.call('DEL', KEYS[1])
 end
 unlist(KEYS[2], KEYS[3], KEYS[4], ARGV[1])
-if ARGV[2] then
-    redis.call('DEL', KEYS[5])
-elseif KEYS[5] then
-    redis.call('SET', KEYS[5], now + 2 * GRACE, 'PX', 2 * GRACE)
-end
+if KEYS[5] then redis.call('SET', KEYS[5], now + 2 * GRACE, 'PX', 2 * GRACE) end
 tell({ARGV[1]})
 return {now, there}
 )";

@@ -213,11 +213,10 @@ SCENARIO("a log file's folder must be there, the file need not", "[config][load]
 
 SCENARIO("a configuration file that cannot be read is a mistake like others", "[config][load]") {
     const Folder folder;
-    for (const auto& [name, why] : {std::pair(folder / "none.yaml", "No such file or directory"),
-                                    std::pair(folder / ".", "Is a directory")})
-        CHECK(texts(load_file(name).errors) ==
-              Lines{name.string() + ":1:1: cannot be read (" + why +
-                    "); write the name of a configuration file after --config"});
+    for (const auto& [name, why] :
+         {std::pair(folder / "none.yaml", "No such file or directory"), std::pair(folder / ".", "Is a directory")})
+        CHECK(texts(load_file(name).errors) == Lines{name.string() + ":1:1: cannot be read (" + why +
+                                                     "); write the name of a configuration file after --config"});
 }
 
 SCENARIO("what an operator leaves out has its default", "[config][load]") {

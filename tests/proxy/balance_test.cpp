@@ -28,6 +28,9 @@ SCENARIO("round robin takes turns among the servers that are up and untried", "[
     CHECK(ten_turns(Balance::round_robin, servers) == "0120120120");
     servers[1].up = false;
     CHECK(ten_turns(Balance::round_robin, servers) == "0202020202");  // the others share its turns
+    for (Candidate& server : servers) server.up = false;
+    CHECK(ten_turns(Balance::round_robin, servers) == "0120120120");
+    servers[0].up = servers[2].up = true;
     servers[0].tried = true;
     CHECK(ten_turns(Balance::round_robin, servers) == "2222222222");
     servers[2].tried = true;

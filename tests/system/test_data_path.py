@@ -308,7 +308,7 @@ def test_an_answer_that_is_the_last_reaches_a_slow_client(new_site, protocol):
             wait_for_protocol_time(0.2)
             assert client.read_response().body == PIECE * 8
         else:
-            wait_for_protocol_time(1.5 * PACE)
+            wait_for_protocol_time(1.1 * PACE)
             client._ping(b"12345678")
             wait_for_protocol_time(0.2)
             assert client.read_response(stream).body == PIECE * 8

@@ -427,7 +427,8 @@ def test_a_running_gateway_is_healthy_and_ready(users):
     ("220 mail.example.test⏎⏎", "GET /public/alive: what it answers is no HTTP/1.1"),
     (None, "GET /public/alive: Connection timed out")], ids=["status", "nothing", "hints", "mail", "hangs"])
 def test_the_log_tells_why_a_server_is_down(new_site, answer, why):
-    site = new_site(upstreams={"app": {"connect_timeout": "200ms", "response_timeout": "60s",
+    site = new_site(upstreams={"app": {"connect_timeout": "200ms" if answer is None else "10s",
+                                       "response_timeout": "60s",
                                        "health": {"path": "/public/alive", "interval": "100ms", "fall": 1}}})
 
     def alive(exchange):
