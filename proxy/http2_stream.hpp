@@ -85,8 +85,8 @@ private:
     std::uint64_t body_bytes_ = 0;
     pool::String answer_;          ///< what of its body waits to be sent
     std::size_t answer_from_ = 0;  ///< what is before has been sent
-    std::uint64_t sent_ = 0, sent_then_ = 0,
-                  all_sent_then_ = 0;  ///< bytes of it, and of all; then: when it was waited for
+    /// Bytes of it that were sent; and, when the client was last watched, of it, and of all answers.
+    std::uint64_t sent_ = 0, sent_then_ = 0, all_sent_then_ = 0;
     std::vector<Field> trailers_;
     bool body_ended_ = false, body_stopped_ = false, answer_ended_ = false, closed_ = false;
     bool started_ = false, served_ = false, timed_out_ = false, says_goodbye_ = false;
