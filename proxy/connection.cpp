@@ -17,7 +17,9 @@ using namespace std::chrono_literals;
 
 // After an answer that leaves part of the request unread: how much of it, and for how long, is read into nothing so
 // that the answer is not lost to a reset (RFC 9112 section 9.6).
-constexpr auto linger_time = 5s;
+constexpr std::chrono::milliseconds linger_time = 5s;
+// At most: GOAWAY, what HTTP/2 acknowledges, TLS' own.
+constexpr std::size_t size_of_goodbye = 512;
 // After a WebSocket, whose client has got a close frame, or has sent one.
 constexpr auto tunnel_linger_time = 1s;
 constexpr std::size_t linger_bytes = 16 * config::MiB;
@@ -80,8 +82,8 @@ Task<> Connection::run() {
 void Connection::drain() {
     if (http2_ && phase_ != Phase::lingering) return http2_->drain();
     if (tunnel_) return tunnel_->drain();
-    if (phase_ == Phase::lingering) linger_time_ = drain_grace;
-    if (phase_ == Phase::idle || phase_ == Phase::lingering) wait_until(drain_grace);
+    if (phase_ == Phase::lingering) linger_time_ = patience_at_the_end();
+    if (phase_ == Phase::idle || (phase_ == Phase::lingering && linger_time_ == drain_grace)) wait_until(drain_grace);
 }
 
 void Connection::look_after() {
@@ -235,8 +237,9 @@ Task<> Connection::finish() {
     if (!timed_out_) co_await flush();
 }
 
+/// A gateway that is going down does not wait for whoever has all but our goodbye.
 std::chrono::milliseconds Connection::patience_at_the_end() const {
-    return frontend_.ending() ? drain_grace : std::chrono::milliseconds(linger_time);
+    return frontend_.ending() && stream_->untaken() <= size_of_goodbye ? drain_grace : linger_time;
 }
 
 /// Reads into nothing what the client still sends, so that it gets to read the answer.
