@@ -201,9 +201,9 @@ std::size_t Stream::untaken() const {
     return descriptor_ >= 0 && ::ioctl(descriptor_, SIOCOUTQ, &bytes) == 0 ? static_cast<std::size_t>(bytes) : 0;
 }
 
-bool Stream::may_lose_what_was_sent() {
+bool Stream::may_lose_what_was_sent(std::size_t few) {
     if (read_error_ || write_error_ || descriptor_ < 0) return false;
-    return untaken() > 0 || !quiet_now();
+    return untaken() > few || !quiet_now();
 }
 
 void Stream::interrupt() {

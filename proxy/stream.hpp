@@ -91,9 +91,9 @@ public:
     void say_goodbye();
     /// Bytes of what was sent that the peer's system has not acknowledged.
     std::size_t untaken() const;
-    /// Whether the system would forget them, and the peer what it has not read, if this were closed now: something came
-    /// that nobody has read.
-    bool may_lose_what_was_sent();
+    /// Whether the system would forget them, where there are more than `few`, if this were closed now and the peer sent
+    /// something; or does for certain, since it has sent something that nobody has read.
+    bool may_lose_what_was_sent(std::size_t few);
     /// Ends what is sent, with TLS' goodbye. What the peer still sends can be read.
     void shutdown();
     void close();
