@@ -85,20 +85,21 @@ std::string segment_mistake(std::string_view path) {
 }
 
 std::string character_mistake(std::string_view path) {
-    constexpr std::string_view allowed = "/!$&'()*+,;=:@";
+    constexpr std::string_view allowed = "/!$&'()*+,;=:@", own_marks = "!$&'()*+,=:@";
     for (std::size_t i = 0; i < path.size(); ++i) {
         const auto c = static_cast<unsigned char>(path[i]);
         if (c == '?' || c == '#') return "has a query or fragment; write the path alone";
         if (c == '%') {
             const int byte = encoded_byte(path, i);
             if (byte < 0) return "has a \"%\" without two hex digits; write %25 for the character itself";
-            if (is_unreserved(static_cast<unsigned char>(byte)))
+            if (is_unreserved(static_cast<unsigned char>(byte)) ||
+                own_marks.find(static_cast<char>(byte)) < own_marks.size())
                 return std::string("encodes \"") + static_cast<char>(byte) + "\" needlessly; write the character";
             if (byte == '/' || byte == '\\' || byte == 0 || byte == '%')
                 return "has an encoding that stays ambiguous (%2F, %5C, %00, %25); no request with it would match";
             i += 2;
         } else if (!is_unreserved(c) && allowed.find(path[i]) == std::string_view::npos) {
-            return "has a character that is percent-encoded in requests; write it as %XX";
+            return "has a character that routes have percent-encoded; write it as %XX";
         }
     }
     return {};

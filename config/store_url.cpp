@@ -62,7 +62,8 @@ bool read_credentials(std::string_view text, Redis& redis) {
 
 bool read_database(std::string_view text, Redis& redis) {
     const char* const end = text.data() + text.size();
-    return std::from_chars(text.data(), end, redis.database).ptr == end;
+    const auto [ptr, error] = std::from_chars(text.data(), end, redis.database);
+    return ptr == end && (error == std::errc() || text.empty());
 }
 
 bool read_servers(std::string_view text, Redis& redis) {

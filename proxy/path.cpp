@@ -131,6 +131,13 @@ bool resolve(std::string& path) {
     return true;
 }
 
+// Of a path, as routes and apps spell it alike. ";" is not among them: it may be more than itself.
+constexpr auto plain_chars = grammar::char_set([](unsigned c) {
+    return grammar::in(grammar::unreserved, static_cast<char>(c)) ||
+           (c != 0 && c < 0x80 &&
+            std::string_view("/!$&'()*+,=:@").find(static_cast<char>(c)) != std::string_view::npos);
+});
+
 bool is_query(std::string_view query) {
     return grammar::all_in<0x21>(grammar::target_chars, query) && query.find('#') == std::string_view::npos;
 }
@@ -162,6 +169,30 @@ std::optional<Target> canonical_target(std::string_view target, std::string& sto
     if (!resolve(storage) || hides_second_layer(storage)) return std::nullopt;
     result.path = storage;
     return result;
+}
+
+bool has_one_spelling(std::string_view path) {
+    return std::ranges::all_of(path, [](char c) { return grammar::in(plain_chars, c); });
+}
+
+std::optional<std::string> as_routes_spell(std::string_view path) {
+    constexpr std::string_view digits = "0123456789ABCDEF";
+    std::string spelt;
+    for (std::size_t at = 0; at < path.size(); ++at) {
+        const int byte = triplet(path, at);
+        if (byte >= 0) {
+            const bool is_plain = grammar::in(plain_chars, static_cast<char>(byte)) && byte != '/';
+            is_plain ? spelt += static_cast<char>(byte) : spelt += path.substr(at, 3);
+            at += 2;
+        } else if (grammar::in(plain_chars, path[at]) || path[at] == ';') {
+            spelt += path[at];
+        } else {
+            const auto c = static_cast<unsigned char>(path[at]);
+            spelt += {'%', digits[c >> 4U], digits[c & 15U]};
+        }
+    }
+    if (spelt == path) return std::nullopt;
+    return spelt;
 }
 
 std::optional<std::string> without_parameters(std::string_view path) {

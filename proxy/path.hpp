@@ -21,6 +21,15 @@ struct Target {
 ///         ";", a second layer of encoding that hides any of these): answer 400
 std::optional<Target> canonical_target(std::string_view target, std::string& storage);
 
+/// Whether routes and apps can have no other spelling of the path; most have one. @param path  canonical
+bool has_one_spelling(std::string_view path);
+
+/// The path as routes spell it, and as apps see it that decode it: "@" and other characters that have a meaning of
+/// their own in some paths are themselves, but for ";"; those that no path should have, such as "|", are encoded.
+/// @param path  canonical
+/// @return none where it is spelt so already
+std::optional<std::string> as_routes_spell(std::string_view path);
+
 /// The path as an app sees it that cuts the parameters of each segment off (";a=b"), as servlet containers do.
 /// @param path  canonical
 /// @return none where it has no parameters

@@ -67,15 +67,20 @@ std::optional<Answer> unacceptable(EventLoop& loop, const Exchange& x) {
     return std::nullopt;
 }
 
-/// Whether an app that does not count path parameters (";a=b") to the path would serve what belongs to another route.
-bool parameters_change_route(const Exchange& x) {
-    const bool meant = x.route && x.route->match.path.find_first_of(";%") != std::string::npos;  // by the operator
-    const auto path = without_parameters(x.target.path);
-    if (!path || (meant && without_parameters(x.route->match.path))) return false;
+/// Whether an app would serve what belongs to another route: one that decodes what routes have decoded ("/%40a"), or
+/// encodes what they have encoded ("/a|b"), or one that does not count path parameters (";a=b") to the path.
+bool means_another_route(const Exchange& x) {
     const std::vector<config::Route>& routes = x.site->config.routes;
-    const config::Route* found = x.preflight ? preflight_route(routes, x.request, x.request.host, *path)
-                                             : find_route(routes, x.request.host, *path, x.request.method);
-    return found != x.route;
+    const auto is_others = [&](std::string_view path) {
+        const config::Route* found = x.preflight ? preflight_route(routes, x.request, x.request.host, path)
+                                                 : find_route(routes, x.request.host, path, x.request.method);
+        return found != x.route;
+    };
+    const auto spelt = as_routes_spell(x.target.path);
+    if (spelt && is_others(*spelt)) return true;
+    const bool meant = x.route && x.route->match.path.find_first_of(";%") != std::string::npos;  // by the operator
+    const auto path = without_parameters(spelt ? *spelt : x.target.path);
+    return path && !(meant && without_parameters(x.route->match.path)) && is_others(*path);
 }
 
 }  // namespace
@@ -147,7 +152,7 @@ std::optional<Answer> route(Exchange& x) {
     x.route = preflight_route(settings.routes, x.request, x.request.host, x.target.path);
     x.preflight = x.route != nullptr;
     if (!x.route) x.route = find_route(settings.routes, x.request.host, x.target.path, x.request.method);
-    if (x.target.path.find_first_of(";%") != std::string_view::npos && parameters_change_route(x))
+    if (!has_one_spelling(x.target.path) && means_another_route(x))
         return Answer{.status = 400, .reason = "ambiguous_path", .location = {}, .close = true};
     if (!x.route) return Answer{.status = 404, .reason = "no_route"};
     x.pool = x.site->pools[static_cast<std::size_t>(x.route - settings.routes.data())];

@@ -59,6 +59,7 @@ SCENARIO("a path to match is one that a canonical request can have", "[config][r
         {"/a/..", "has a \"..\" segment; " + dots},
         {"/a/..;x/b", "has a \"..\" segment; " + dots},
         {"/%61dmin", "encodes \"a\" needlessly; write the character"},
+        {"/%40admin", "encodes \"@\" needlessly; write the character"},
         {"/a%2fb", encoded},
         {"/a%5Cb", encoded},
         {"/a%00", encoded},
@@ -66,9 +67,9 @@ SCENARIO("a path to match is one that a canonical request can have", "[config][r
         {"/a%2", "has a \"%\" without two hex digits; write %25 for the character itself"},
         {"/a?b", "has a query or fragment; write the path alone"},
         {"/a#b", "has a query or fragment; write the path alone"},
-        {"/a b", "has a character that is percent-encoded in requests; write it as %XX"},
-        {"/é", "has a character that is percent-encoded in requests; write it as %XX"},
-        {"/a\\\\b", "has a character that is percent-encoded in requests; write it as %XX"},
+        {"/a b", "has a character that routes have percent-encoded; write it as %XX"},
+        {"/é", "has a character that routes have percent-encoded; write it as %XX"},
+        {"/a\\\\b", "has a character that routes have percent-encoded; write it as %XX"},
     };
     for (const auto& [path, why] : mistakes) {
         const auto found = load(route_at(path)).errors;

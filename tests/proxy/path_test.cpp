@@ -4,7 +4,9 @@
 
 #include <catch2/catch.hpp>
 
+using rotagate::proxy::as_routes_spell;
 using rotagate::proxy::canonical_target;
+using rotagate::proxy::has_one_spelling;
 using rotagate::proxy::without_parameters;
 
 namespace {
@@ -141,4 +143,18 @@ SCENARIO("long paths of dots take no longer than others", "[path]") {
     CHECK(canonical_target(down + up + "/x", storage)->path == "/x");
     CHECK(canonical_target(up + "/%2e", storage)->path == "/");
     CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(2));
+}
+
+SCENARIO("what apps decode is spelt as routes spell it", "[path]") {
+    for (const char* plain : {"/", "/admin/x.y~z_-", "/!$&'()*+,=:@"}) {
+        CHECK(has_one_spelling(plain));
+        CHECK_FALSE(as_routes_spell(plain));
+    }
+    for (const char* other : {"/a;b", "/caf%C3%A9", "/a%20b", "/a%2Fb", "/a%25b", "/a%3Bb", "/a%7Cb"}) {
+        CHECK_FALSE(has_one_spelling(other));
+        CHECK_FALSE(as_routes_spell(other));
+    }
+    CHECK(as_routes_spell("/%40admin/%3a%2B") == "/@admin/:+");
+    CHECK(as_routes_spell("/a|b[c]") == "/a%7Cb%5Bc%5D");
+    CHECK(as_routes_spell("/%21%24%26%27%28%29%2a%2C%3d;x") == "/!$&'()*,=;x");
 }

@@ -13,7 +13,7 @@ REFUSED = None
 def guarded(module_sites):
     """Everything is public but /admin."""
     return module_sites(routes=[route("/login", "optional", sessions="control"), route("/admin"), route("/admin/"),
-                                route("/canary/"), route("/slashes/", "public", encoded_slashes="allow"),
+                                route("/@staff/"), route("/a%7Cb/"), route("/canary/"), route("/slashes/", "public", encoded_slashes="allow"),
                                 route("/slashes-private/", encoded_slashes="allow"), route("/", "public")])
 
 
@@ -36,6 +36,8 @@ PATHS = {
     "/..admin": "/..admin",
     "/admin..": "/admin..", "/%2561dmin": "/%2561dmin", "/%E2%88%95admin": "/%E2%88%95admin",
     "/a%0d%0aX:1": REFUSED,
+    "/%40staff/x": REFUSED, "/%40staff;a=b/x": REFUSED, "/a|b/x": REFUSED, "/a|b/": REFUSED, "/x%40staff": "/x%40staff",
+    "/x|y[z]": "/x|y[z]", "/%21%24": "/%21%24",
     "/": "/", "//": "/", "/.": "/", "/..": "/", "/x/.": "/x/", "/x/..": "/", "/x/../": "/", "/a-b_c.d~e": "/a-b_c.d~e",
     "/!$&'()*+,;=:@": "/!$&'()*+,;=:@", "/%25": "/%25", "/caf%C3%A9": "/caf%C3%A9",
     "/" + "../" * 5000 + "admin": "/admin",
@@ -62,6 +64,13 @@ PATHS = {
 def shortened(path: str) -> str:
     text = path.encode("unicode_escape").decode()
     return "P1-" + (text if len(text) < 60 else f"{text[:20]}...{len(text)}-bytes")
+
+
+@pytest.mark.parametrize("path", ["/@staff/x", "/a%7Cb/x", "/a%7cb/x"])
+def test_a_guarded_path_is_reached_as_its_route_spells_it(guarded, path):
+    with guarded.client() as client:
+        assert client.get(path).status == 401
+    assert app_saw(guarded.browser("alice").get(path)).path == path
 
 
 @pytest.mark.parametrize("sent, canonical", [pytest.param(*pair, id=shortened(pair[0])) for pair in PATHS.items()])
