@@ -4,28 +4,34 @@
 
 #include <boost/asio/error.hpp>
 #include <boost/asio/ssl/error.hpp>
+#include <boost/url/parse.hpp>
+#include <boost/url/url.hpp>
 
 namespace rotagate::bench {
 
 using proxy::Known;
 
 Task<Failure> HttpClient::ask(const Request& request, const CookieJar& jar) {
-    for (;;) {
+    // Once more where the connection was an old one. One of HTTP/2 may go on, and its server refuse the next stream,
+    // too.
+    for (bool again = false;; again = true) {
         Failure failure = co_await send(request, jar);
         if (failure == Failure::none) failure = co_await read_head();
-        if (failure == Failure::closed && was_stale()) continue;  // the next one is new, and not stale
-        co_return failure;
+        if (failure != Failure::closed || !was_stale() || again) co_return failure;
     }
 }
 
 bool HttpClient::redirects_to(std::string_view path) const {
     const unsigned status = head().status;
     if (status < 300 || status >= 400 || status == 304) return false;
-    std::string_view location = proxy::find(head().fields, Known::location).value_or("");
-    // A whole URL, or a path.
-    if (const auto scheme = location.find("://"); scheme != std::string_view::npos && scheme < location.find('/'))
-        location.remove_prefix(std::min(location.find('/', scheme + 3), location.size()));
-    return location.substr(0, location.find_first_of("?#")) == path;
+    // A whole URL, a path, or what is relative to the path that was asked for.
+    const std::string_view told = proxy::find(head().fields, Known::location).value_or("");
+    const auto location = boost::urls::parse_uri_reference(told.substr(0, told.find_first_of("?#")));
+    const auto asked = boost::urls::parse_uri_reference(path_);
+    boost::urls::url base("http://host"), target;
+    if (!location || !asked) return false;
+    base.set_encoded_path(asked->encoded_path());
+    return boost::urls::resolve(base, *location, target) && target.encoded_path() == path;
 }
 
 unsigned HttpClient::adopt_cookies(CookieJar& jar) const {

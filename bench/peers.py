@@ -10,6 +10,7 @@ import socket
 import ssl
 import string
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -220,6 +221,8 @@ def running(build: pathlib.Path, chosen: list[Peer]) -> Iterator[Site]:
     if not {PROXY_CPU, LOAD_CPU} <= os.sched_getaffinity(0):
         raise SystemExit("this needs CPUs 0 and 1 for itself")
     allow_many_files()
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as an interruption does, they end what was started, too
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="rotagate-bench-") as name:
         folder = pathlib.Path(name)
         folder.chmod(0o755)  # nginx, started by root, has its workers run as another user

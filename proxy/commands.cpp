@@ -11,12 +11,12 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/crypto.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "config/load.hpp"
 #include "proxy/access_log.hpp"
 #include "proxy/admin_commands.hpp"
+#include "proxy/descriptor.hpp"
 #include "proxy/inspect.hpp"
 #include "proxy/server.hpp"
 #include "proxy/tls_tickets.hpp"
@@ -35,18 +35,10 @@ std::optional<config::Config> load(const std::string& file) {
     return std::move(loaded.config);
 }
 
-/// Each client takes a descriptor, and one more while an app works for it: as many as the system grants.
-void raise_descriptor_limit() {
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-    limit.rlim_cur = limit.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &limit);  // where this is refused, what there is has to do
-}
-
 int run(const std::string& file) {
     auto config = load(file);
     if (!config) return 1;
-    raise_descriptor_limit();
+    raise_descriptor_limit();  // each client takes one, and one more while an app works for it
     setup_process_log(config->log);
     Server{std::move(*config), [file] { return config::load_file(file, file_inspectors()); }}.run();
     return 0;

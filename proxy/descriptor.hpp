@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 namespace rotagate::proxy {
@@ -26,5 +27,13 @@ public:
 private:
     int descriptor_;
 };
+
+/// Lets this process have as many descriptors as the system grants it.
+inline void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);  // where this is refused, what there is has to do
+}
 
 }  // namespace rotagate::proxy

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from harness import http1
 from harness.deadlines import PATIENCE, SCALE
 from harness.gateway import BUILD, free_port, route
 from harness.held_up import HeldUpNetwork
@@ -184,6 +185,18 @@ def test_sessions_that_end_are_told_and_users_come_back(site, tmp_path):
     failures = {kind: count for kind, count in figures["failed"].items() if count}
     assert failures == {"session_lost": 4}, "each user once"
     assert steps(figures)["login"] == 4
+
+
+@pytest.mark.parametrize("location", ["login?next=a b", "./login", "/app/login#x", "//example.test/app/login",
+                                      "http://example.test/app/login?x"])
+def test_a_way_to_the_login_is_one_however_it_is_told(new_site, tmp_path, location):
+    """RFC 9110 section 10.2.2: Location may be relative to what was asked for."""
+    app = new_site.app()
+    app.on("/app/login", lambda exchange: http1.response_bytes(200, {"Set-Cookie": "s=1"}, b"hello"))
+    app.on("/app/page", lambda exchange: http1.response_bytes(302, {"Location": location}, b""))
+    ran = Ran([BENCH, "load", "--target", f"http://{app.address}/app/page", "--login", "/app/login", "--connections", "1",
+               "--duration", "300ms", "--warm-up", "0"], tmp_path)
+    assert ran.failures().keys() == {"session_lost"}, ran.err
 
 
 def test_what_keeps_a_load_from_beginning_is_told(site, tmp_path):
