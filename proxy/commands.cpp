@@ -191,6 +191,7 @@ std::string mistake(const CLI::App* app, const CLI::Error& error) {
     const auto unknown = deepest->remaining();
     if (commands.empty() || unknown.empty()) return CLI::FailureMessage::simple(app, error);
     std::vector<std::string> names;
+    names.reserve(commands.size());
     for (const CLI::App* command : commands) names.push_back(command->get_name());
     return fmt::format("\"{}\" is no command of {}; write one of: {}\nRun with --help for more information.\n",
                        unknown.front(), deepest->get_name(), fmt::join(names, ", "));
