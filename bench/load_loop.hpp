@@ -61,6 +61,7 @@ private:
     std::deque<User*> idle_;
     std::deque<Clock::time_point> overdue_;  ///< in their order
     Clock::time_point zero_;                 ///< the end of the warm-up
+    Clock::time_point until_;                ///< nothing is due behind it
     std::size_t next_to_sign_in_ = 0, signing_in_ = 0, signed_in_ = 0, busy_ = 0;
     std::optional<Schedule> schedule_;
     asio::steady_timer due_;
