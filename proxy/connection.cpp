@@ -85,8 +85,8 @@ Task<> Connection::run() {
 void Connection::drain() {
     if (http2_ && phase_ != Phase::lingering) return http2_->drain();
     if (tunnel_) return tunnel_->drain();
-    if (phase_ == Phase::lingering) linger_time_ = patience_at_the_end();
-    if (phase_ == Phase::idle || (phase_ == Phase::lingering && linger_time_ == drain_grace)) wait_until(drain_grace);
+    if (phase_ == Phase::lingering) linger_step_ = patience_at_the_end();
+    if (phase_ == Phase::idle || (phase_ == Phase::lingering && linger_step_ == drain_grace)) wait_until(drain_grace);
 }
 
 void Connection::look_after() {
@@ -250,7 +250,7 @@ std::chrono::milliseconds Connection::patience_at_the_end() const {
 Task<> Connection::linger(std::chrono::milliseconds time) {
     stream_->shutdown();
     phase_ = Phase::lingering;
-    linger_time_ = time;
+    linger_step_ = time;
     untaken_ = stream_->untaken();
     linger_until_ = std::chrono::steady_clock::now() + loop_.site->config.limits.idle_timeout;
     wait_until(time);
@@ -273,7 +273,7 @@ void Connection::on_deadline() {
         case Phase::lingering:
             if (const std::size_t left = stream_->untaken(); left < untaken_ && loop_.deadlines.now() < linger_until_) {
                 untaken_ = left;
-                return wait_until(linger_time_);
+                return wait_until(linger_step_);
             }
             return stream_->abort(asio::error::timed_out);
         case Phase::handshake:

@@ -79,7 +79,7 @@ private:
     bool timed_out_ = false, keep_alive_ = true, chunked_ = false;
     bool ends_by_close_ = false;  ///< of the answer: nothing else tells its end
     std::size_t untaken_ = 0;     ///< of what was sent, when that was looked at last while lingering
-    std::chrono::milliseconds linger_time_{};
+    std::chrono::milliseconds linger_step_{};
     std::chrono::steady_clock::time_point linger_until_;
     bool stopped_ = false;                      ///< what the client sends is not wanted
     std::shared_ptr<http2::Connection> http2_;  ///< where that was negotiated; nothing below is used then

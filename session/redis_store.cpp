@@ -207,7 +207,7 @@ void RedisStore::replace_data(const SessionId& id, std::string json, Completion<
                  std::move(done));
 }
 
-/// Asks each server that has sessions as a write would: one that is a replica, or knows of no cluster, refuses it.
+/// Asks each server that has sessions as a write would: a replica refuses it, and a node whose cluster is down.
 void RedisStore::ping(Completion<> done) {
     struct Asked {
         std::size_t open;

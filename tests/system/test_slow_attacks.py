@@ -1,7 +1,6 @@
 """Slow clients by the hundred, as slowhttptest makes them (SECURITY.md D1): all are cut when the time of their phase is
 over, and everybody else is served all the while."""
 
-import pathlib
 import subprocess
 from dataclasses import dataclass
 
@@ -82,13 +81,6 @@ class Others:
         self.connections += 2
 
 
-def untaken(site) -> list[str]:
-    """The connections that the gateway has closed, and for which the system still holds what was sent."""
-    fin_wait_1, address = "04", f":{site.gateway.address[1]:04X}"
-    lines = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return [line[1] for line in lines if line[1].endswith(address) and line[3] == fin_wait_1]
-
-
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
 def test_slow_clients_are_cut_and_keep_nobody_from_the_gateway(new_site, tmp_path, attack):
     site = new_site(limits={"header_timeout": milliseconds(HEAD_TIME), "idle_timeout": milliseconds(IDLE_TIME)})
@@ -106,7 +98,7 @@ def test_slow_clients_are_cut_and_keep_nobody_from_the_gateway(new_site, tmp_pat
             others.are_served()
         assert "Hit test time limit" not in tool.log(), tool.log()
         poll(has_cut_all, "no connection is left")
-        poll(lambda: not untaken(site), "the system keeps nothing for who does not take it")
+        poll(lambda: not site.gateway.untaken(), "the system keeps nothing for who does not take it")
         others.are_served()
 
     def as_expected() -> bool:

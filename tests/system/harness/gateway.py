@@ -220,6 +220,12 @@ class Gateway:
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(rf"{entry}:\s+(\d+) kB", status)[1]) * 1024
 
+    def untaken(self) -> list[str]:
+        """The connections whose end the gateway has sent, behind what their clients have not taken yet."""
+        fin_wait_1, address = "04", f":{self.address[1]:04X}"
+        lines = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return [line[1] for line in lines if line[1].endswith(address) and line[3] == fin_wait_1]
+
     @contextlib.contextmanager
     def flat_memory(self, allowance: int):
         """Fails if the process needs more than `allowance` bytes beyond what it has now, at any time."""
