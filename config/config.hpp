@@ -44,6 +44,7 @@ struct Network {
 struct ClientCertificates {
     std::filesystem::path ca;  ///< PEM: who may have signed them
     bool required = true;      ///< false: a client may show none
+    bool operator==(const ClientCertificates&) const = default;
 };
 
 struct Certificate {

@@ -28,6 +28,8 @@ struct Inspectors {
     Inspector certificate;
     /// What an operator should know of a certificate that can be used. @return the rest of a sentence; empty: nothing
     Inspector certificate_warning;
+    /// The host names that a certificate is for, lower case. Errors: none, where it cannot be used.
+    std::function<std::vector<std::string>(const std::filesystem::path&)> certificate_names;
     /// @param certificate  that the key must belong to; empty: it cannot be used, and any key will do
     std::function<std::string(const std::filesystem::path& key, const std::filesystem::path& certificate)> private_key;
     Inspector authorities;

@@ -56,11 +56,41 @@ Certificate read_certificate(Reader yaml, const std::optional<ClientCertificates
     return certificate;
 }
 
+/// Which of a listener's certificates has a name: the first that is for it.
+struct Owner {
+    int line;
+    std::optional<ClientCertificates> clients;
+};
+using Owners = std::map<std::string, Owner>;
+
+/// Tells of names that an earlier certificate serves, so that this one is never served for them, nor what it asks of
+/// clients.
+void check_names(Reader& yaml, const Certificate& certificate, bool is_default, const Files& files, Owners& owners) {
+    if (!files.check || !files.inspectors.certificate_names || certificate.cert.empty()) return;
+    const std::string file = in_quotes(certificate.cert.string());
+    bool served = is_default;
+    for (const std::string& name : files.inspectors.certificate_names(certificate.cert)) {
+        const auto [owner, fresh] = owners.try_emplace(name, Owner{yaml.position("cert").line, certificate.clients});
+        served = served || fresh;
+        if (fresh || !certificate.clients || owner->second.clients == certificate.clients) continue;
+        yaml.error("cert", file + " is for " + name + " like the certificate on line " +
+                               std::to_string(owner->second.line) +
+                               ", which is served first and does not ask the same of clients; keep one of the two");
+        return;
+    }
+    if (!served)
+        yaml.warning("cert", file + " is never served: it has no host name (subjectAltName) that no certificate " +
+                                 "before it has; remove one of them");
+}
+
 ServerTls read_server_tls(Reader yaml, const Files& files) {
     ServerTls tls;
     const auto clients = read_clients(yaml, std::nullopt, files);
-    for (Reader& certificate : yaml.maps("certificates"))
+    Owners owners;
+    for (Reader& certificate : yaml.maps("certificates")) {
         tls.certificates.push_back(read_certificate(certificate, clients, files));
+        check_names(certificate, tls.certificates.back(), tls.certificates.size() == 1, files, owners);
+    }
     if (!yaml.has("certificates") || tls.certificates.empty())
         yaml.missing("certificates", "certificates: with a line \"- { cert: FILE.crt, key: FILE.key }\"");
     yaml.read("min_version", tls.min_version,

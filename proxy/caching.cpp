@@ -48,8 +48,9 @@ void UnsharedCacheControl::add_directive(std::string_view directive) {
 
 std::string UnsharedCacheControl::value() && {
     const bool closed = private_ || (no_store_ && !must_understand_);
-    if (!closed) directives_ += directives_.empty() ? "private" : ", private";
-    return std::move(directives_);
+    if (closed) return std::move(directives_);
+    // In front, where no quote that the app leaves open hides it.
+    return directives_.empty() ? "private" : "private, " + directives_;
 }
 
 }  // namespace rotagate::proxy

@@ -33,6 +33,11 @@ std::string certificate_warning(const path& file) {
     return {};
 }
 
+std::vector<std::string> certificate_names(const path& file) {
+    const auto certificate = tls::read_certificate(file);
+    return certificate ? tls::host_names(certificate.get()) : std::vector<std::string>();
+}
+
 std::string private_key(const path& file, const path& certificate) {
     const std::string error = tls::private_key_error(file);
     if (!error.empty())
@@ -91,6 +96,7 @@ std::string admin_token(const path& file) {
 config::Inspectors file_inspectors() {
     return {.certificate = certificate,
             .certificate_warning = certificate_warning,
+            .certificate_names = certificate_names,
             .private_key = private_key,
             .authorities = authorities,
             .cookie_key = cookie_key,

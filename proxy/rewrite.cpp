@@ -29,6 +29,16 @@ std::optional<Absolute> split_absolute(std::string_view location) {
     return Absolute{location.substr(0, end), location.substr(end)};
 }
 
+/// Whether an origin's authority is the one of a location, its scheme's own port being said or not.
+bool is_authority(std::string_view origin, std::string_view location, std::string_view authority) {
+    const auto without = [&](std::string_view text) {
+        if (!starts_with_name(location, "https:") && text.ends_with(":80")) text.remove_suffix(3);
+        if (!starts_with_name(location, "http:") && text.ends_with(":443")) text.remove_suffix(4);
+        return text;
+    };
+    return !origin.empty() && same_name(without(origin), without(authority));
+}
+
 }  // namespace
 
 std::string_view stripped_path(std::string_view path, std::string_view strip_prefix) {
@@ -44,13 +54,11 @@ std::optional<std::string> rewritten_location(std::string_view location, const P
     while (prefix.ends_with('/')) prefix.remove_suffix(1);
     std::string result;
     if (const auto absolute = split_absolute(location)) {
-        const auto own = [&](std::string_view origin) {
-            return !origin.empty() && same_name(origin, absolute->authority);
-        };
+        const auto own = [&](std::string_view origin) { return is_authority(origin, location, absolute->authority); };
         if (!std::any_of(places.origins.begin(), places.origins.end(), own)) return std::nullopt;
         // An app that sends its user over to https, on the host that she asked, means that.
-        const bool upgrades =
-            starts_with_name(location, "https:") && same_name(absolute->authority, places.client_authority);
+        const bool upgrades = starts_with_name(location, "https:") &&
+                              is_authority(places.client_authority, location, absolute->authority);
         result.append(upgrades ? "https" : places.client_scheme)
             .append("://")
             .append(places.client_authority)

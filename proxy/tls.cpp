@@ -1,11 +1,14 @@
 #include "proxy/tls.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 #include <system_error>
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+
+#include "proxy/grammar.hpp"
 
 namespace rotagate::proxy::tls {
 namespace {
@@ -87,6 +90,21 @@ std::unique_ptr<X509, Free> read_certificate(const std::filesystem::path& file) 
     X509* const certificate = SSL_CTX_get0_certificate(context.get());
     X509_up_ref(certificate);
     return std::unique_ptr<X509, Free>(certificate);
+}
+
+std::vector<std::string> host_names(X509* certificate) {
+    std::vector<std::string> names;
+    auto* alternatives =
+        static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
+    for (int i = 0; i < sk_GENERAL_NAME_num(alternatives); ++i) {
+        const GENERAL_NAME* name = sk_GENERAL_NAME_value(alternatives, i);
+        if (name->type != GEN_DNS) continue;
+        std::string& text = names.emplace_back(reinterpret_cast<const char*>(ASN1_STRING_get0_data(name->d.dNSName)),
+                                               static_cast<std::size_t>(ASN1_STRING_length(name->d.dNSName)));
+        std::ranges::transform(text, text.begin(), grammar::lower);
+    }
+    GENERAL_NAMES_free(alternatives);
+    return names;
 }
 
 Context upstream_context(const config::UpstreamTls& settings) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <openssl/ssl.h>
 
@@ -38,6 +39,8 @@ bool use_certificate(SSL_CTX* context, const std::filesystem::path& file);
 bool use_key(SSL_CTX* context, const std::filesystem::path& file);
 /// The first certificate of a file that can be used; null: it cannot.
 std::unique_ptr<X509, Free> read_certificate(const std::filesystem::path& file);
+/// The host names that a certificate is for (subjectAltName), lower case.
+std::vector<std::string> host_names(X509* certificate);
 
 /// A context towards an upstream: its servers are verified. Throws std::runtime_error with OpenSSL's reason and the
 /// file where the authorities cannot be used.

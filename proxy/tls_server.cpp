@@ -5,12 +5,12 @@
 #include <iterator>
 #include <span>
 #include <stdexcept>
-#include <vector>
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
 
+#include "proxy/grammar.hpp"
 #include "proxy/message.hpp"
 
 namespace rotagate::proxy::tls {
@@ -83,27 +83,6 @@ Digest ask_clients(SSL_CTX* context, const config::ClientCertificates& clients) 
     return sha256((clients.required ? "required " : "optional ") + authorities);
 }
 
-std::string lower(std::string_view text) {
-    std::string out(text);
-    std::transform(out.begin(), out.end(), out.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-    return out;
-}
-
-std::vector<std::string> certificate_names(X509* certificate) {
-    std::vector<std::string> names;
-    auto* alternatives =
-        static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
-    for (int i = 0; i < sk_GENERAL_NAME_num(alternatives); ++i) {
-        const GENERAL_NAME* name = sk_GENERAL_NAME_value(alternatives, i);
-        if (name->type != GEN_DNS) continue;
-        names.push_back(lower({reinterpret_cast<const char*>(ASN1_STRING_get0_data(name->d.dNSName)),
-                               static_cast<std::size_t>(ASN1_STRING_length(name->d.dNSName))}));
-    }
-    GENERAL_NAMES_free(alternatives);
-    return names;
-}
-
 /// The one host name of the extension of a hello (RFC 6066 section 3); empty: none, or not of this form, which OpenSSL
 /// refuses later on.
 std::string_view named_in_hello(SSL* ssl) {
@@ -149,7 +128,7 @@ void ServerContexts::add(const config::Certificate& files, Context context, Serv
     // On every context: the second hello of a handshake may name another host than the first.
     SSL_CTX_set_client_hello_cb(c, &ServerContexts::on_hello, this);
     SSL_CTX_set_tlsext_servername_callback(c, acknowledge_name);
-    for (const std::string& name : certificate_names(certificate)) {
+    for (const std::string& name : host_names(certificate)) {
         if (name.starts_with("*.")) {
             wildcard_.emplace(name.substr(2), &hosts);
         } else {
@@ -162,7 +141,8 @@ void ServerContexts::add(const config::Certificate& files, Context context, Serv
 /// its clients for something else, must not be found.
 int ServerContexts::on_hello(SSL* ssl, int*, void* self) {
     const auto& contexts = *static_cast<const ServerContexts*>(self);
-    const std::string name = lower(named_in_hello(ssl));
+    std::string name{named_in_hello(ssl)};
+    std::ranges::transform(name, name.begin(), grammar::lower);
     const Hosts* const found = contexts.find(name);
     const Hosts& hosts = found ? *found : contexts.hosts_.front();
     SSL_set_SSL_CTX(ssl, hosts.context.get());

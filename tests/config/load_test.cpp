@@ -201,6 +201,49 @@ SCENARIO("who knows how looks into the files, and what he finds is told at their
     CHECK(load_file(file, inspectors).errors.at(2).message.find("every user") != std::string::npos);
 }
 
+SCENARIO("a certificate that no client can get is told of", "[config][load]") {
+    const Folder folder;
+    const Inspectors inspectors{.certificate = {},
+                                .certificate_names = [](const auto& file) -> std::vector<std::string> {
+                                    if (file.filename() == "both.crt") return {"a.test", "b.test"};
+                                    if (file.filename() == "none.crt") return {};
+                                    return {file.stem().string() + ".test"};
+                                },
+                                .private_key = {}};
+    for (const char* name : {"a.crt", "b.crt", "both.crt", "none.crt", "ca.crt"}) folder.write(name, "text", 0644);
+    folder.write("a.key", "key");
+    const auto loaded = [&](const char* first, const char* second, const char* third = "a") {
+        const auto file = folder.write(
+            "rotagate.yaml", std::string("listen: [{ address: 127.0.0.1:8443, tls: { certificates: [\n  { cert: ") +
+                                 first + ".crt, key: a.key },\n  { cert: " + second +
+                                 ".crt, key: a.key },\n  { cert: " + third + ".crt, key: a.key }] } }]\nroutes: []\n");
+        return load_file(file, inspectors);
+    };
+    const auto about = [&](const std::string& what) { return (folder / "rotagate.yaml").string() + ":" + what; };
+    const auto never = [&](int line, const std::string& name) {
+        return about(std::to_string(line) + ":11: listen[0].tls.certificates[" + std::to_string(line - 2) +
+                     "].cert: '" + (folder / name).string() +
+                     "' is never served: it has no host name (subjectAltName) that no certificate before it has; "
+                     "remove one of them");
+    };
+    const auto warned = [](const Loaded& of) {
+        Lines lines = texts(of.warnings);
+        std::erase_if(lines, [](const std::string& line) { return line.find(".crt") == std::string::npos; });
+        return lines;
+    };
+    CHECK(warned(loaded("none", "a", "both")).empty());
+    CHECK(warned(loaded("both", "a", "none")) == Lines{never(3, "a.crt"), never(4, "none.crt")});
+    CHECK(loaded("both", "a", "none").ok());
+    GIVEN("one that would have asked clients for certificates") {
+        CHECK(texts(loaded("a", "both.crt, client_ca: ca", "ca").errors) ==
+              Lines{about("3:11: listen[0].tls.certificates[1].cert: '" + (folder / "both.crt").string() +
+                          "' is for a.test like the certificate on line 2, which is served first and does not "
+                          "ask the same of clients; keep one of the two")});
+        CHECK(loaded("a", "b.crt, client_ca: ca", "ca").ok());
+        CHECK(loaded("a.crt, client_ca: ca", "both", "ca").ok());
+    }
+}
+
 SCENARIO("a log file's folder must be there, the file need not", "[config][load]") {
     const Folder folder;
     const auto file = folder.write("rotagate.yaml", base + "log: { access: new.log, security: none/new.log }\n");

@@ -216,18 +216,20 @@ SCENARIO("no shared cache may keep an answer that carries the session", "[header
     const std::string cookie = "Set-Cookie: __Host-session=s\n";
     CHECK(x.to_client("") == "Cache-Control: private\n" + cookie);
     CHECK(x.to_client("Cache-Control: public, max-age=60, s-maxage=90\r\nVary: Accept\r\n") ==
-          "Vary: Accept\nCache-Control: max-age=60, private\n" + cookie);
+          "Vary: Accept\nCache-Control: private, max-age=60\n" + cookie);
+    CHECK(x.to_client("Cache-Control: max-age=60, x=\"open\r\n") ==
+          "Cache-Control: private, max-age=60, x=\"open\n" + cookie);
     CHECK(x.to_client("Cache-Control: no-store\r\n") == "Cache-Control: no-store\n" + cookie);
     CHECK(x.to_client("Cache-Control: Private\r\nCache-Control: PUBLIC\r\n") == "Cache-Control: Private\n" + cookie);
     CHECK(x.to_client("Cache-Control: private=\"a, b\", no-cache\r\n") ==
-          "Cache-Control: no-cache, private\n" + cookie);
+          "Cache-Control: private, no-cache\n" + cookie);
     CHECK(x.to_client("Cache-Control: must-understand, no-store\r\n") ==
-          "Cache-Control: must-understand, no-store, private\n" + cookie);
+          "Cache-Control: private, must-understand, no-store\n" + cookie);
     CHECK(x.to_client(
               "CDN-Cache-Control: max-age=9\r\nSurrogate-Control: max-age=9\r\nFoo-CDN-Cache-Control: max-age=9\r\n") ==
           "Cache-Control: private\n" + cookie);
     x.route.response_headers.set = {{"Cache-Control", "public, max-age=5"}};
-    CHECK(x.to_client("Cache-Control: no-store\r\n") == "Cache-Control: max-age=5, private\n" + cookie);
+    CHECK(x.to_client("Cache-Control: no-store\r\n") == "Cache-Control: private, max-age=5\n" + cookie);
     x.session_route = false;
     x.set_cookie.reset();
     CHECK(x.to_client("CDN-Cache-Control: max-age=9\r\n") ==

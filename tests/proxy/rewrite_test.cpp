@@ -31,6 +31,18 @@ SCENARIO("an app's own locations get the client's prefix and origin", "[rewrite]
     CHECK(location("http://127.0.0.1:9000/a", same_host) == "https://example.org/a");
 }
 
+SCENARIO("a scheme's own port may be said or not", "[rewrite]") {
+    const Places there{"", "https", "example.org", {"app.internal:80", "secure.internal:443", "example.org:443"}};
+    for (const char* text : {"http://app.internal/a", "http://app.internal:80/a", "//app.internal/a",
+                             "https://secure.internal/a", "//secure.internal/a", "https://example.org/a"}) {
+        CAPTURE(text);
+        CHECK(location(text, there) == "https://example.org/a");
+    }
+    CHECK(location("https://app.internal/a", there) == "as it is");
+    CHECK(location("http://secure.internal/a", there) == "as it is");
+    CHECK(location("http://app.internal:443/a", there) == "as it is");
+}
+
 SCENARIO("an app that sends its user over to https on the same host is not sent back", "[rewrite]") {
     const Places plain{"/old", "http", "example.org", {"127.0.0.1:9000", "example.org", ""}};
     CHECK(location("https://example.org/a", plain) == "https://example.org/old/a");

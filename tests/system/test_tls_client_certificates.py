@@ -442,6 +442,17 @@ def test_check_refuses_settings_that_cannot_be(tmp_path, certificates, tls, wher
     assert told.complains(where, what), told.said
 
 
+def test_check_refuses_a_certificate_whose_demands_nobody_would_meet(tmp_path, certificates, authority):
+    (tmp_path / "x.crt").write_bytes(certificates.example.cert.read_bytes())
+    (tmp_path / "x.key").write_bytes(certificates.example.key.read_bytes())
+    (tmp_path / "x.key").chmod(0o600)
+    listed = "\n        - { cert: x.crt, key: x.key"
+    text = GOOD.replace("127.0.0.1:8080\n", "127.0.0.1:8080\n    tls:\n      certificates:" + listed + " }"
+                        + listed + f", client_ca: {authority.cert} }}\n")
+    told = checked(tmp_path, text)
+    assert told.complains("6:19: ", "is for example.test like the certificate on line 5"), told.said
+
+
 @pytest.mark.parametrize("settings, what", [
     ("user_from: certificate", "no listener asks clients for certificates"), ("user_from: header", "not one of"),
     ("access: public\n    user_from: certificate", "public route has no user")])
