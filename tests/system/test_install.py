@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import stat
 import subprocess
 
@@ -28,13 +29,29 @@ def run(*command, **options) -> subprocess.CompletedProcess:
 
 def test_the_files_are_where_a_system_looks_for_them(installed):
     files = {str(path.relative_to(installed)): path for path in installed.rglob("*") if path.is_file()}
-    documents = {"README.md", "CHANGELOG.md", "examples/example.yaml"} | {path.name for path in ROOT.glob("LICENSE")}
+    documents = ({"README.md", "CHANGELOG.md", "config/example.yaml"} | {path.name for path in ROOT.glob("LICENSE")} |
+                 {str(path.relative_to(ROOT)) for path in ROOT.glob("*/README.md")})
     pages = {path.name for path in ROOT.glob("*/*.1")}
     assert set(files) == ({"bin/rotagate", "bin/rotagate-bench"} | {f"share/man/man1/{page}" for page in pages} |
                           {f"share/doc/rotagate/{document}" for document in documents})
     assert "rotagate-bench.1" in pages
     for name, path in files.items():
         assert stat.S_IMODE(path.stat().st_mode) == (0o755 if name.startswith("bin/") else 0o644), name
+
+
+def test_documents_that_name_each_other_are_there(installed):
+    documents = installed / "share/doc/rotagate"
+    for page in documents.rglob("README.md"):
+        for link in re.findall(r"\]\(([^)#:]+(?:\.md|\.yaml))[)#]", page.read_text()):
+            if link != "RESULTS.md":  # of the machine where it was measured
+                assert (page.parent / link).is_file(), f"{page.relative_to(documents)}: {link}"
+
+
+def test_a_manual_page_names_only_pages_that_are_there(installed):
+    pages = installed / "share/man/man1"
+    for page in pages.iterdir():
+        for name, section in re.findall(r"^\.Xr (\S+) (\d)", page.read_text(), re.M):
+            assert (pages / f"{name}.{section}").is_file(), f"{page.name}: {name}({section})"
 
 
 @pytest.mark.parametrize("program", ["rotagate", "rotagate-bench"])
@@ -46,7 +63,7 @@ def test_the_programs_run_from_there(installed, program, tmp_path):
 
 def test_the_example_is_read_by_the_program_beside_it(installed, tmp_path):
     """All that it lacks are the files that it names."""
-    example = installed / "share/doc/rotagate/examples/example.yaml"
+    example = installed / "share/doc/rotagate/config/example.yaml"
     checked = run(installed / "bin/rotagate", "check", "--config", example, cwd=tmp_path)
     problems = [line for line in (checked.stdout + checked.stderr).splitlines() if line.startswith(str(example))]
     assert problems and all("cannot be found" in line for line in problems if "warning" not in line), problems
