@@ -66,10 +66,10 @@ front of it, rotagate, keeps the session, changes its cookie with every answer, 
                                      R"( <a class="button plain" href="/account">Try the account page first</a></p>)";
     content += R"(</section>
 <section class="card"><h2>What to try</h2>
-<p>Open <a href="/account">your account</a> and reload it: the counter shows how often the cookie has changed.</p>
+<p>Open <a href="/account">your account</a> and reload it: with every request that it counts, the cookie has changed.</p>
 <p>Open <a href="/parallel">thirty things in parallel</a>: the cookie changes under the browser's hands, and nobody is
 logged out.</p>
-<p>Copy the cookie from the developer tools, go on in this browser for half a minute, then use the copy elsewhere: the
+<p>Copy the cookie from the developer tools, go on in this browser for a minute, then use the copy elsewhere: the
 copy is refused, and the session ends.</p></section>
 )";
     return page(visitor, "Home", content);
@@ -123,6 +123,13 @@ changes the session's cookie.</p>
     return page(visitor, "Parallel", content);
 }
 
+/// The first `most` bytes of a text in UTF-8, or a few less: a character stays whole.
+std::string_view beginning(std::string_view text, std::size_t most) {
+    if (text.size() <= most) return text;
+    while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0U) == 0x80U) --most;
+    return text.substr(0, most);
+}
+
 Reply tile(const Visitor& visitor, const Target& target) {
     const std::string number = target.path.substr(std::string_view("/tile/").size());
     if (target.text("format") == "json") {
@@ -134,7 +141,7 @@ Reply tile(const Visitor& visitor, const Target& target) {
     svg.append(R"("/><g fill="#fff" font-family="system-ui, sans-serif" text-anchor="middle">)");
     svg.append(R"(<text x="60" y="36" font-size="24" font-weight="700">)").append(escape_html(number));
     svg.append(R"(</text><text x="60" y="55" font-size="12">)");
-    svg.append(visitor.signed_in() ? escape_html(visitor.user.substr(0, 16)) : "nobody").append("</text></g></svg>\n");
+    svg.append(visitor.signed_in() ? escape_html(beginning(visitor.user, 16)) : "nobody").append("</text></g></svg>\n");
     return {200, "image/svg+xml", {{"Cache-Control", "no-store"}}, std::move(svg)};
 }
 
@@ -196,7 +203,7 @@ Reply Pages::account(const Visitor& visitor) {
                        "not require a session.");
 
     // The browser cannot read its HttpOnly cookie; but every answer changes it, so to count requests is to count
-    // cookies.
+    // cookies. They are counted by user: only here does the app learn anything that is of one session.
     const Visitors::Activity activity = visitors_.take(user_key(visitor));
     json::error_code error;
     const json::value parsed = json::parse(visitor.data, error);
@@ -214,7 +221,8 @@ Reply Pages::account(const Visitor& visitor) {
     content += escape_html(new_data) +
                "</code></dd></dl></section>\n<section class=\"card\"><p class=\"figure\" id=\"changes\">";
     content += std::to_string(requests) +
-               "</p>\n<p>times the cookie has changed since you logged in: once for every answer.</p>";
+               "</p>\n<p>of your requests since you logged in, each answered with a new cookie. "
+               "Those of other sessions of yours may be among them.</p>";
     content += R"(<div class="buttons"><a class="button" href="/account">Once more</a>
 <a class="button plain" href="/parallel">Thirty at once</a>
 <form method="post" action="/logout"><button class="plain">Log out</button></form>

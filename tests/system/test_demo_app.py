@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 from urllib.parse import quote
+from xml.etree import ElementTree
 
 import pytest
 
@@ -66,6 +67,13 @@ def test_a_login_names_the_user_to_the_gateway(client):
 def test_a_login_under_an_impossible_name_is_refused(client, user):
     answer = login(client, user=user)
     assert answer.status == 422 and not answer.all("X-Session-User") and not answer.all("X-Session-Org")
+
+
+@pytest.mark.parametrize("user, shown", [("alice", "alice"), ("a" + "ä" * 20, "a" + "ä" * 7), ("€" * 6, "€" * 5),
+                                         ("x" * 17, "x" * 16), ("x" * 15 + "&b", "x" * 15 + "&")])
+def test_a_picture_names_the_user_by_whole_characters(client, user, shown):
+    picture = ElementTree.fromstring(client.get("/tile/7", {"X-User-Id": quote(user)}).body)
+    assert [text.text for text in picture.iter("{http://www.w3.org/2000/svg}text")] == ["7", shown]
 
 
 def test_forms_of_other_sites_are_refused(client):
