@@ -16,7 +16,7 @@ struct BodyPiece {
 };
 
 /// Reads one HTTP/1 body from a stream, whatever its framing. What follows the body stays in the stream's input.
-class BodyReader {
+class BodyReader : public pool::Pooled {
 public:
     BodyReader(Stream& stream, Framing framing, std::uint64_t content_length, http1::ChunkReader::From from);
     /// What has arrived; no data and no end: nothing yet.

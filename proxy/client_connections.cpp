@@ -18,16 +18,15 @@ std::string client_of(std::string_view address) {
 std::optional<ClientConnections::Place> ClientConnections::take(std::string_view address, std::size_t limit) {
     std::string client = client_of(address);
     const std::lock_guard lock(mutex_);
-    std::size_t& count = counts_[client];
-    if (count >= limit) return std::nullopt;
-    ++count;
-    return Place(*this, std::move(client));
+    const auto count = counts_.try_emplace(std::move(client), 0).first;
+    if (count->second >= limit) return std::nullopt;
+    ++count->second;
+    return Place(*this, count);
 }
 
-void ClientConnections::give_back(const std::string& client) {
+void ClientConnections::give_back(Counts::iterator count) {
     const std::lock_guard lock(mutex_);
-    const auto at = counts_.find(client);
-    if (--at->second == 0) counts_.erase(at);
+    if (--count->second == 0) counts_.erase(count);
 }
 
 }  // namespace rotagate::proxy

@@ -16,23 +16,24 @@ std::string client_of(std::string_view address);
 /// How many connections each client has, on all event loops together: for limits.connections_per_client.
 class ClientConnections {
 public:
+    using Counts = std::map<std::string, std::size_t>;
+
     /// One connection among its client's, for as long as it lives. Empty: it does not count.
     class Place {
     public:
         Place() = default;
-        Place(Place&& other) noexcept
-            : counts_(std::exchange(other.counts_, nullptr)), client_(std::move(other.client_)) {}
+        Place(Place&& other) noexcept : of_(std::exchange(other.of_, nullptr)), count_(other.count_) {}
         Place& operator=(Place&&) = delete;
         ~Place() {
-            if (counts_) counts_->give_back(client_);
+            if (of_) of_->give_back(count_);
         }
 
     private:
         friend ClientConnections;
-        Place(ClientConnections& counts, std::string client) : counts_(&counts), client_(std::move(client)) {}
+        Place(ClientConnections& of, Counts::iterator count) : of_(&of), count_(count) {}
 
-        ClientConnections* counts_ = nullptr;
-        std::string client_;
+        ClientConnections* of_ = nullptr;
+        Counts::iterator count_;
     };
 
     /// From any thread.
@@ -40,10 +41,10 @@ public:
     std::optional<Place> take(std::string_view address, std::size_t limit);
 
 private:
-    void give_back(const std::string& client);
+    void give_back(Counts::iterator count);
 
     std::mutex mutex_;
-    std::map<std::string, std::size_t> counts_;
+    Counts counts_;
 };
 
 }  // namespace rotagate::proxy

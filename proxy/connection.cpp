@@ -76,8 +76,14 @@ Task<> Connection::run() {
         if (stream_->may_lose_what_was_sent(size_of_goodbye)) co_await linger(patience_at_the_end());
         co_return;
     }
-    while (co_await next_request()) {
-    }
+    co_await serve();
+}
+
+/// Serves one request after the other, until the connection ends or is parked.
+Task<> Connection::serve() {
+    bool goes_on = true;  // GCC 12 gives a coroutine that begins by awaiting a condition a frame that it misreads
+    while (goes_on) goes_on = co_await next_request();
+    if (parked_) co_return;
     deadline_.disarm();
     stream_->close();
 }
@@ -104,14 +110,17 @@ bool Connection::client_left() {
 
 // ---- reading requests -----------------------------------------------------------------------------------------------
 
-/// Serves one request. Returns whether the connection goes on.
+/// Serves one request. Returns whether the connection goes on at once: it does not where it ends, or is parked.
 Task<bool> Connection::next_request() {
     timed_out_ = false;
     if (stream_->input().empty()) {
         phase_ = Phase::idle;
         wait_until(std::min(frontend_.idle_limit(), park_after));
         error_code ec = co_await stream_->more(0);
-        if (ec && timed_out_ && frontend_.idle_limit() > park_after) ec = co_await park();
+        if (ec && timed_out_ && frontend_.idle_limit() > park_after) {
+            if (park()) co_return false;
+            ec = co_await stream_->more(0);
+        }
         if (ec) {
             co_await finish();
             co_return false;
@@ -158,13 +167,28 @@ Task<> Connection::carry(std::unique_ptr<Tunnel> tunnel) {
     co_await linger(tunnel_linger_time);
 }
 
-/// Gives the connection's memory back, and waits on for a request to begin.
-Task<error_code> Connection::park() {
+/// Gives the connection's memory back, that of its coroutines too, until a request begins or the time for it is over.
+/// @return false: not now, for the client has something to take, or has sent something
+bool Connection::park() {
     timed_out_ = false;
     wait_until(frontend_.idle_limit() - park_after);
-    error_code ec = co_await stream_->wait_parked();
-    if (!ec) ec = co_await stream_->more(0);
-    co_return ec;
+    if (!stream_->quiet()) return false;
+    parked_ = shared_from_this();
+    stream_->park(*this);
+    return true;
+}
+
+void Connection::on_idle_event(Stream&) { loop_.tasks.start(go_on()); }
+
+Task<> Connection::go_on() {
+    const auto self = std::move(parked_);
+    co_await serve();
+}
+
+void Connection::end_parked() {
+    const auto self = std::move(parked_);
+    stream_->say_goodbye();
+    stream_->close();
 }
 
 /// The length of the head that has arrived whole and in order, as it nearly always has; 0: it takes read_head().
@@ -226,7 +250,8 @@ std::optional<Answer> Connection::prepare(std::string_view text) {
     Exchange& x = *exchange_;
     const auto error = http1::parse_request_head(text, x.request);
     if (error) x.request.framing = Framing::none;
-    body_.emplace(*stream_, x.request.framing, x.request.content_length, http1::ChunkReader::From::client);
+    body_ = std::make_unique<BodyReader>(*stream_, x.request.framing, x.request.content_length,
+                                         http1::ChunkReader::From::client);
     body_bytes_ = 0;
     stopped_ = false;
     keep_alive_ = !error && x.request.keep_alive && !frontend_.ending();
@@ -279,6 +304,7 @@ void Connection::on_deadline() {
         case Phase::handshake:
             return stream_->abort(asio::error::timed_out);
         case Phase::idle:
+            return parked_ ? end_parked() : stream_->interrupt();
         case Phase::head:
         case Phase::exchange:
             return stream_->interrupt();

@@ -16,9 +16,11 @@ class Connection;
 }
 
 /// One client's connection: TLS handshake, then one HTTP/1 request after the other, each an exchange for the pipeline;
-/// or HTTP/2, which is not its own matter. It holds itself while it runs.
+/// or HTTP/2, which is not its own matter. It holds itself while it runs, and while it is parked: what is left of it
+/// then is this object, its stream and what OpenSSL keeps.
 class Connection final
     : public Client,
+      private StreamWatcher,
       public std::enable_shared_from_this<Connection>,
       public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
 public:
@@ -34,6 +36,8 @@ public:
     /// A few times a second: cuts a long answer whose session has ended, and lets the app stop when the client has
     /// left.
     void look_after();
+    /// The loop is at its end: a connection that is parked, which no task holds, is closed.
+    void abandon() { const auto self = std::move(parked_); }
 
     BodyPiece take_body() override;
     Task<BodyPiece> next_body() override;
@@ -49,8 +53,12 @@ public:
     }
 
 private:
+    Task<> serve();
     Task<bool> next_request();
-    Task<error_code> park();
+    bool park();
+    void on_idle_event(Stream& stream) override;
+    Task<> go_on();
+    void end_parked();
     std::size_t whole_head() const;
     Task<std::size_t> read_head();
     Task<> refuse(unsigned status, std::string_view reason);
@@ -61,7 +69,7 @@ private:
     bool client_left();
     std::optional<Answer> prepare(std::string_view text);
     BodyPiece limited(BodyPiece piece);
-    void frame(AnswerHead& head);
+    void frame(AnswerHead& head, std::array<char, 20>& length);
     bool send(bool last, std::initializer_list<std::string_view> pieces);
     Task<> finish();
     void wait_until(std::chrono::milliseconds after);
@@ -82,13 +90,13 @@ private:
     std::chrono::milliseconds linger_step_{};
     std::chrono::steady_clock::time_point linger_until_;
     bool stopped_ = false;                      ///< what the client sends is not wanted
+    std::shared_ptr<Connection> parked_;        ///< itself, while it is
     std::shared_ptr<http2::Connection> http2_;  ///< where that was negotiated; nothing below is used then
     std::unique_ptr<Exchange> exchange_;
-    std::unique_ptr<Tunnel> tunnel_;  ///< what the connection has become; there is no exchange then
-    std::optional<BodyReader> body_;
+    std::unique_ptr<Tunnel> tunnel_;    ///< what the connection has become; there is no exchange then
+    std::unique_ptr<BodyReader> body_;  ///< of the request, or of the tunnel
     std::uint64_t body_bytes_ = 0;
     Buffer head_;  ///< keeps the request's head while its body is read into another block
-    std::array<char, 20> length_text_;
 };
 
 }  // namespace rotagate::proxy

@@ -59,11 +59,12 @@ bool Connection::send_informational(const AnswerHead& head) {
 }
 
 /// Adds the fields that tell the end of the body and of the connection.
-void Connection::frame(AnswerHead& head) {
+/// @param length  room for the text of Content-Length
+void Connection::frame(AnswerHead& head, std::array<char, 20>& length) {
     if (head.tunnel) {
-        body_.emplace(*stream_, Framing::until_close, 0, http1::ChunkReader::From::client);
+        body_ = std::make_unique<BodyReader>(*stream_, Framing::until_close, 0, http1::ChunkReader::From::client);
         keep_alive_ = chunked_ = false;
-        frontend_.complete(head, length_text_);
+        frontend_.complete(head, length);
         head.fields.push_back({"Connection", "upgrade"});
         head.fields.push_back({"Upgrade", "websocket"});
         return;
@@ -75,7 +76,7 @@ void Connection::frame(AnswerHead& head) {
     if (!body_ || !body_->ended()) keep_alive_ = false;  // the answer came before the request's end
     if (frontend_.ending()) keep_alive_ = false;
     if (chunked_) head.fields.push_back({"Transfer-Encoding", "chunked"});  // the length is not known
-    frontend_.complete(head, length_text_);
+    frontend_.complete(head, length);
     if (!keep_alive_) {
         head.fields.push_back({"Connection", "close"});
     } else if (http10) {
@@ -84,7 +85,8 @@ void Connection::frame(AnswerHead& head) {
 }
 
 bool Connection::send_head(AnswerHead& head, std::string_view first, bool last) {
-    frame(head);
+    std::array<char, 20> length;
+    frame(head, length);
     exchange_->head_sent = true;
     std::string& text = loop_.scratch;
     http1::write_response_head(text, head.status, head.reason, head.fields);

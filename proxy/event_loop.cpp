@@ -42,7 +42,9 @@ EventLoop::EventLoop(Shared& its_shared, session::SessionStores& stores, LoopMet
     take_over(std::move(snapshot));
 }
 
-EventLoop::~EventLoop() = default;
+EventLoop::~EventLoop() {
+    for (auto at = connections_->begin(); at != connections_->end();) (at++)->abandon();
+}
 
 void EventLoop::run() {
     tick();

@@ -166,6 +166,11 @@ void Stream::watch(StreamWatcher& watcher) {
     if (!reading_) start_read();
 }
 
+void Stream::park(StreamWatcher& watcher) {
+    if (ssl_) SSL_free_buffers(ssl_.get());
+    watch(watcher);
+}
+
 Task<error_code> Stream::wait_parked() {
     release_input();
     if (ssl_) SSL_free_buffers(ssl_.get());

@@ -74,8 +74,10 @@ public:
     /// Tells the watcher, once, of the next event while nobody reads. For pooled connections that are quiet().
     void watch(StreamWatcher& watcher);
     void unwatch() { watcher_ = nullptr; }
+    /// The same, and gives back the memory that OpenSSL holds for records.
+    void park(StreamWatcher& watcher);
 
-    /// Gives the memory back while the peer is silent; waits until it is not.
+    /// The same with a coroutine that waits: gives the memory back while the peer is silent; waits until it is not.
     Task<error_code> wait_parked();
 
     /// Whether the peer has closed its side, or is gone, which may be known before all is read that it sent.
