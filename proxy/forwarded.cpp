@@ -47,6 +47,18 @@ std::string_view forwarded_value(std::string_view text, bool node, Arena& arena)
     return bare_ipv6 ? arena.join({"\"[", text, "]\""}) : arena.join({"\"", text, "\""});
 }
 
+/// Whether a proxy that sends this speaks X-Forwarded-*: it may pass on a Forwarded that its client made up.
+bool speaks_x_forwarded(std::string_view suffix) {
+    return same_name(suffix, "for") || same_name(suffix, "proto") || same_name(suffix, "host");
+}
+
+/// An element of Forwarded with what was asked for, where that is known.
+std::string_view with_origin(std::string_view element, std::string_view authority, std::string_view scheme,
+                             Arena& arena) {
+    if (authority.empty()) return arena.join({element, ";proto=", scheme});
+    return arena.join({element, ";host=", forwarded_value(authority, false, arena), ";proto=", scheme});
+}
+
 /// What a trusted peer told.
 struct Told {
     std::string_view addresses;  ///< X-Forwarded-For
@@ -55,29 +67,35 @@ struct Told {
 
 Told read_told(const RequestHead& head, Arena& arena, Fields& out) {
     Told told;
+    bool speaks = false;
     for (const Field& field : head.fields) {
         if (field.known == Known::forwarded) told.forwarded = joined(told.forwarded, field.value, arena);
         if (field.known != Known::x_forwarded) continue;
         const auto suffix = after_prefix(field.name);
         if (same_name(suffix, "for")) {
             told.addresses = joined(told.addresses, field.value, arena);
-        } else if (!same_name(suffix, "proto") && !same_name(suffix, "host") && !tells_identity(suffix)) {
+        } else if (!speaks_x_forwarded(suffix) && !tells_identity(suffix)) {
             out.push_back(field);
         }
+        speaks |= speaks_x_forwarded(suffix);
     }
+    if (speaks) told.forwarded = {};
     return told;
 }
 
-/// A peer that speaks only one of the two languages is translated into the other, so that the app reads one story.
-void translate(const RequestHead& head, Told& told, Arena& arena) {
+/// What a peer told in one of the two languages, in the other as well, so that the app reads one story. What
+/// X-Forwarded-Host and -Proto tell is of the first request, the client's.
+void translate(const RequestHead& head, const ClientOrigin& origin, Told& told, Arena& arena) {
     if (told.addresses.empty() == told.forwarded.empty()) return;
     const bool to_forwarded = told.forwarded.empty();
     for (const auto node : forwarded_nodes(head)) {
-        if (to_forwarded) {
-            told.forwarded = joined(told.forwarded, arena.join({"for=", forwarded_value(node, true, arena)}), arena);
-        } else {
+        if (!to_forwarded) {
             told.addresses = joined(told.addresses, node, arena);
+            continue;
         }
+        const auto element = arena.join({"for=", forwarded_value(node, true, arena)});
+        told.forwarded = told.forwarded.empty() ? with_origin(element, origin.authority, origin.scheme, arena)
+                                                : arena.join({told.forwarded, ", ", element});
     }
 }
 
@@ -114,15 +132,13 @@ void read_forwarded(const RequestHead& head, const std::vector<config::Network>&
 ClientOrigin client_origin(const RequestHead& head, const Peer& peer, const std::vector<config::Network>& trusted) {
     ClientOrigin origin{.scheme = peer.https ? "https" : "http", .authority = head.authority};
     if (!peer.trusted) return origin;
-    // A proxy that speaks X-Forwarded-* may pass on a Forwarded that its client made up.
     bool speaks = false;
     for (const Field& field : head.fields) {
         if (field.known != Known::x_forwarded) continue;
         const auto suffix = after_prefix(field.name);
-        const bool proto = same_name(suffix, "proto"), host = same_name(suffix, "host");
-        speaks |= proto || host || same_name(suffix, "for");
-        if (proto) take_scheme(field.value, origin);
-        if (host) take_authority(field.value, origin);
+        speaks |= speaks_x_forwarded(suffix);
+        if (same_name(suffix, "proto")) take_scheme(field.value, origin);
+        if (same_name(suffix, "host")) take_authority(field.value, origin);
     }
     if (!speaks) read_forwarded(head, trusted, origin);
     return origin;
@@ -153,7 +169,7 @@ void add_forwarding_fields(const RequestHead& head, const Peer& peer, const Clie
     Told told;
     if (peer.trusted) {
         told = read_told(head, arena, out);
-        translate(head, told, arena);
+        translate(head, origin, told, arena);
     }
     const std::string_view address = peer.address == "unix" ? "unknown" : std::string_view(peer.address);
     out.push_back({"X-Forwarded-For", joined(told.addresses, address, arena), Known::x_forwarded});
@@ -161,10 +177,7 @@ void add_forwarding_fields(const RequestHead& head, const Peer& peer, const Clie
     if (!origin.authority.empty()) out.push_back({"X-Forwarded-Host", origin.authority, Known::x_forwarded});
 
     const auto node = forwarded_value(address, true, arena);
-    const auto element = head.authority.empty()
-                             ? arena.join({"for=", node, ";proto=", peer.https ? "https" : "http"})
-                             : arena.join({"for=", node, ";host=", forwarded_value(head.authority, false, arena),
-                                           ";proto=", peer.https ? "https" : "http"});
+    const auto element = with_origin(arena.join({"for=", node}), head.authority, peer.https ? "https" : "http", arena);
     out.push_back({"Forwarded", joined(told.forwarded, element, arena), Known::forwarded});
 }
 

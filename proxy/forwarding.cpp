@@ -34,7 +34,7 @@ void app_fields(Exchange& x, Fields& fields) {
                              .origin = x.origin,
                              .identity = x.session ? &x.identity : nullptr,
                              .cookies = x.cookies.others,
-                             .host = own_host ? x.server_host : x.request.authority,
+                             .host = own_host || x.request.authority.empty() ? x.server_host : x.request.authority,
                              .request_id = x.request_id};
     app_request_fields(x.request, rules, x.arena, fields);
 }

@@ -67,6 +67,13 @@ inline bool is_token(std::string_view text) {
         if (!in(token_chars, c)) return false;
     return !text.empty();
 }
+/// A method that routes can decide about: frameworks take "post" for POST, whatever its spelling (RFC 9110
+/// section 9.1).
+inline bool is_method(std::string_view text) {
+    for (const char c : text)
+        if (c >= 'a' && c <= 'z') return false;
+    return is_token(text);
+}
 inline bool is_value(std::string_view text) { return all_in<0x20>(value_chars, text); }
 inline bool is_target(std::string_view text) { return !text.empty() && all_in<0x21>(target_chars, text); }
 

@@ -43,13 +43,16 @@ void write_request_head(std::string& out, std::string_view method, std::string_v
 /// empty line.
 void write_response_head(std::string& out, unsigned status, std::string_view reason, const Fields& fields);
 
+/// Who wrote a message. Of apps, which perhaps nobody can mend, more is taken than of clients.
+enum class Sender { client, app };
+
 /// Reads a chunked body piece by piece. Extensions are dropped (capped at 4 KiB a chunk, 64 KiB a body), trailers are
 /// checked, capped at 16 KiB and dropped.
 class ChunkReader {
 public:
     /// Who frames the body. Sizes that are padded with blanks, which some servers send, are taken of apps only: RFC
     /// 9112 section 7.1.1 lets blanks stand ahead of an extension, but ahead of the gateway nobody needs them.
-    enum class From { client, app };
+    using From = Sender;
     explicit ChunkReader(From from) : from_(from) {}
 
     /// What was found at the front of the input.

@@ -12,15 +12,19 @@ namespace {
 constexpr std::size_t most_options = 64;
 
 /// Splits "Name: value".
-std::optional<HeadError> read_field(std::string_view line, Field& field) {
+std::optional<HeadError> read_field(std::string_view line, Sender sender, Field& field) {
     std::size_t end = 0;
     while (end < line.size() && grammar::in(grammar::token_chars, line[end])) ++end;
     if (end == 0) {
         const bool folded = !line.empty() && (line[0] == ' ' || line[0] == '\t');
         return HeadError{400, folded ? "folded_field" : "bad_field_name"};
     }
-    if (end == line.size() || line[end] != ':') return HeadError{400, "bad_field_name"};
     field.name = line.substr(0, end);
+    field.known = classify(field.name);
+    const bool frames = field.known == Known::content_length || field.known == Known::transfer_encoding;
+    if (sender == Sender::app && !frames)
+        while (end < line.size() && (line[end] == ' ' || line[end] == '\t')) ++end;
+    if (end == line.size() || line[end] != ':') return HeadError{400, "bad_field_name"};
     field.value = grammar::trimmed(line.substr(end + 1));
     if (!grammar::is_value(field.value)) return HeadError{400, "bad_field_value"};
     return std::nullopt;
@@ -30,7 +34,7 @@ void note(Single& single, std::string_view value) {
     if (single.count++ == 0) single.value = value;
 }
 
-std::optional<HeadError> note_connection(std::string_view value, Special& special) {
+std::optional<HeadError> note_connection(std::string_view value, Sender sender, Special& special) {
     const bool well_formed = grammar::each_item(value, ',', [&](std::string_view option) {
         ++special.options;
         if (same_name(option, "close")) special.close = true;
@@ -38,7 +42,8 @@ std::optional<HeadError> note_connection(std::string_view value, Special& specia
         if (same_name(option, "upgrade")) special.upgrade = true;
         return option.empty() || grammar::is_token(option);
     });
-    if (!well_formed) return HeadError{400, "bad_connection"};
+    if (!well_formed && sender == Sender::client) return HeadError{400, "bad_connection"};
+    special.close |= !well_formed;
     if (special.options > most_options) return HeadError{431, "too_many_connection_options"};
     return std::nullopt;
 }
@@ -74,15 +79,14 @@ std::string_view take_line(std::string_view& text) {
     return line;
 }
 
-std::optional<HeadError> read_fields(std::string_view text, Fields& fields, Special& special) {
+std::optional<HeadError> read_fields(std::string_view text, Sender sender, Fields& fields, Special& special) {
     while (text != "\r\n") {
         const auto end = text.find('\n');
         if (end == std::string_view::npos || end == 0 || text[end - 1] != '\r') return HeadError{400, "bad_line_end"};
         if (fields.size() == most_fields) return HeadError{431, "too_many_fields"};
         Field field;
-        if (const auto error = read_field(text.substr(0, end - 1), field)) return error;
+        if (const auto error = read_field(text.substr(0, end - 1), sender, field)) return error;
         text.remove_prefix(end + 1);
-        field.known = classify(field.name);
         switch (field.known) {
             case Known::host:
                 note(special.host, field.value);
@@ -100,7 +104,7 @@ std::optional<HeadError> read_fields(std::string_view text, Fields& fields, Spec
                 special.offers_upgrade = true;
                 break;
             case Known::connection:
-                if (const auto error = note_connection(field.value, special)) return error;
+                if (const auto error = note_connection(field.value, sender, special)) return error;
                 break;
             default:
                 break;

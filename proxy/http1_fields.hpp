@@ -22,9 +22,11 @@ struct Special {
     bool offers_upgrade = false;                              ///< there is an Upgrade field
 };
 
-/// Reads field lines up to and including the empty line, which must be the last.
-/// Errors: 400, and 431 beyond 200 fields or 64 connection options.
-std::optional<HeadError> read_fields(std::string_view text, Fields& fields, Special& special);
+/// Reads field lines up to and including the empty line, which must be the last. Of apps, which perhaps nobody can
+/// mend, more is taken: blanks between a name and its colon (RFC 9112 section 5.1), but for the names that frame a
+/// body; and connection options that are none, as "close". Errors: 400, and 431 beyond 200 fields or 64 connection
+/// options.
+std::optional<HeadError> read_fields(std::string_view text, Sender sender, Fields& fields, Special& special);
 
 /// Cuts the first line off, without its CRLF.
 std::string_view take_line(std::string_view& text);

@@ -23,7 +23,7 @@ std::optional<HeadError> read_request_line(std::string_view line, RequestHead& h
     const auto target_end = line.find(' ');
     if (target_end == std::string_view::npos) return HeadError{400, "bad_request_line"};
     head.target = line.substr(0, target_end);
-    if (!grammar::is_token(head.method)) return HeadError{400, "bad_method"};
+    if (!grammar::is_method(head.method)) return HeadError{400, "bad_method"};
     if (!grammar::is_target(head.target)) return HeadError{400, "bad_target"};
     return read_version(line.substr(target_end + 1), head.minor_version);
 }
@@ -134,7 +134,7 @@ std::optional<HeadError> parse_request_head(std::string_view text, RequestHead& 
     if (text.starts_with("\r\n")) text.remove_prefix(2);
     if (const auto error = read_request_line(take_line(text), head)) return error;
     Special special;
-    if (const auto error = read_fields(text, head.fields, special)) return error;
+    if (const auto error = read_fields(text, Sender::client, head.fields, special)) return error;
     if (head.method == "CONNECT" || head.method == "TRACE") return HeadError{405, "method_not_allowed"};
     if (const auto error = read_host(special, head)) return error;
     if (const auto error = read_framing(special, head)) return error;

@@ -38,7 +38,9 @@ std::optional<HeadError> read_framing(const Special& special, bool to_head, Resp
     const bool has_length = special.content_length.count > 0;
     if (special.content_length.count > 1) return bad("repeated_content_length");
     if (has_length) {
-        const auto length = read_length(special.content_length.value);
+        std::string_view digits = special.content_length.value;
+        while (digits.size() > 1 && digits.front() == '0') digits.remove_prefix(1);  // "0042", which is but one number
+        const auto length = read_length(digits);
         if (!length) return bad("bad_content_length");
         head.content_length = *length;
     }
@@ -65,7 +67,7 @@ std::optional<HeadError> parse_response_head(std::string_view text, bool to_head
     head.content_length = 0;
     if (const auto error = read_status_line(take_line(text), head)) return error;
     Special special;
-    if (const auto error = read_fields(text, head.fields, special)) return bad(error->reason);
+    if (const auto error = read_fields(text, Sender::app, head.fields, special)) return bad(error->reason);
     head.keep_alive = stays_open(special, head.minor_version);
     return read_framing(special, to_head, head);
 }

@@ -85,7 +85,7 @@ std::optional<HeadError> RequestReader::read_protocol(bool has_body) {
 }
 
 std::optional<HeadError> RequestReader::read_target(bool secure) {
-    if (!grammar::is_token(head_.method)) return HeadError{400, "bad_method"};
+    if (!grammar::is_method(head_.method)) return HeadError{400, "bad_method"};
     if (head_.method == "CONNECT" || head_.method == "TRACE") return HeadError{405, "method_not_allowed"};
     if (!same_name(scheme_, secure ? "https" : "http")) return HeadError{400, "bad_scheme"};
     if (!grammar::is_target(head_.target)) return HeadError{400, "bad_target"};

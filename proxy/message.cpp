@@ -75,6 +75,15 @@ constexpr Name names[] = {
     {"x-url-scheme", Known::x_real_ip, misspelt},
     {"x-host", Known::x_real_ip, misspelt},
     {"x-http-host-override", Known::x_real_ip, misspelt},
+    {"x-forwarded", Known::x_real_ip, misspelt},
+    {"x-forward-for", Known::x_real_ip, misspelt},
+    {"proxy-client-ip", Known::x_real_ip, misspelt},
+    {"wl-proxy-client-ip", Known::x_real_ip, misspelt},
+    {"wl-proxy-ssl", Known::x_real_ip, misspelt},
+    {"x-scheme", Known::x_real_ip, misspelt},
+    {"x-proto", Known::x_real_ip, misspelt},
+    {"x-https", Known::x_real_ip, misspelt},
+    {"x-proxied-https", Known::x_real_ip, misspelt},
     // What they tell about the client's certificate (RFC 9440): likewise.
     {"client-cert", Known::x_real_ip, misspelt},
     {"client-cert-chain", Known::x_real_ip, misspelt},
@@ -82,12 +91,28 @@ constexpr Name names[] = {
     {"ssl-client-verify", Known::x_real_ip, misspelt},
     {"ssl-client-s-dn", Known::x_real_ip, misspelt},
     {"ssl-client-dn", Known::x_real_ip, misspelt},
-    // What makes an app serve another path, another user or through another proxy than was decided here.
+    {"ssl-client-subject-dn", Known::x_real_ip, misspelt},
+    {"x-client-cert", Known::x_real_ip, misspelt},
+    {"x-client-verify", Known::x_real_ip, misspelt},
+    {"x-client-dn", Known::x_real_ip, misspelt},
+    {"x-ssl-cert", Known::x_real_ip, misspelt},
+    {"x-arr-clientcert", Known::x_real_ip, misspelt},
+    // What makes an app serve another path, another user or through another proxy than was decided here. Gunicorn takes
+    // a client's Script-Name for the prefix that it is mounted at, and cuts it off the path.
     {"proxy", Known::never_forwarded, alike},
+    {"script-name", Known::never_forwarded, alike},
+    {"x-script-name", Known::never_forwarded, alike},
+    {"path-info", Known::never_forwarded, alike},
+    {"path-translated", Known::never_forwarded, alike},
+    {"x-sendfile-type", Known::never_forwarded, alike},
+    {"x-accel-mapping", Known::never_forwarded, alike},
     {"x-original-url", Known::never_forwarded, alike},
     {"x-original-uri", Known::never_forwarded, alike},
     {"x-rewrite-url", Known::never_forwarded, alike},
     {"remote-user", Known::never_forwarded, alike},
+    {"remote-addr", Known::never_forwarded, alike},
+    {"auth-user", Known::never_forwarded, alike},
+    {"x-auth-user", Known::never_forwarded, alike},
     {"remote-name", Known::never_forwarded, alike},
     {"remote-email", Known::never_forwarded, alike},
     {"remote-groups", Known::never_forwarded, alike},
@@ -106,8 +131,10 @@ constexpr Name names[] = {
 constexpr std::size_t longest_name = 40;
 constexpr std::string_view session_prefix = "x-session-", forwarded_prefix = "x-forwarded-";
 constexpr std::string_view certificate_prefix = "x-client-cert-";
-/// What other gateways tell of users and of certificates: Remote-User's kin, oauth2-proxy's, nginx's.
-constexpr std::string_view foreign_prefixes[] = {"x-remote-", "x-auth-request-", "x-ssl-client-"};
+/// What other gateways tell of users and of certificates: Remote-User's kin, oauth2-proxy's, nginx's, Azure's,
+/// Google's.
+constexpr std::string_view foreign_prefixes[] = {"x-remote-", "x-auth-request-", "x-ssl-client-",
+                                                 "x-ms-client-principal", "x-goog-authenticated-user-"};
 constexpr std::string_view cdn_suffix = "-cdn-cache-control";
 
 constexpr std::uint8_t hash(const char* text, std::size_t size) {

@@ -30,9 +30,17 @@ bool matches_method(const std::vector<std::string>& methods, std::string_view me
     });
 }
 
+/// Whether a range of Accept says that it is not wanted: "text/html;q=0.0" (RFC 9110 section 12.4.2).
+bool is_unwanted(std::string_view range) {
+    return !grammar::each_item(range, ';', [](std::string_view parameter) {
+        const bool weight = parameter.starts_with("q=0") || parameter.starts_with("Q=0");
+        return !weight || parameter.find_first_not_of("0.", 2) != std::string_view::npos;
+    });
+}
+
 bool accepts_html(std::string_view accept) {
     return !grammar::each_item(accept, ',', [](std::string_view range) {
-        return !same_name(grammar::trimmed(range.substr(0, range.find(';'))), "text/html");
+        return !same_name(grammar::trimmed(range.substr(0, range.find(';'))), "text/html") || is_unwanted(range);
     });
 }
 

@@ -166,7 +166,7 @@ bool ServerContexts::serves(const SSL* ssl, std::string_view host) const {
     const Hosts* const wanted = find(host);
     if ((wanted ? *wanted : hosts_.front()).policy != made_for.policy) return false;
     const std::string_view name = server_name(ssl);
-    if (name.empty()) return !wanted || wanted == &made_for;
+    if (name.empty() || host.empty()) return !wanted || wanted == &made_for;
     return same_name(name, host) || covers(ssl, host);
 }
 

@@ -30,7 +30,7 @@ public:
     /// Whether a request for this host may come on a connection (RFC 9110 section 7.4): it asks the same of its clients
     /// as the host that the connection was made for, and is that host, or covered by its certificate. A client without
     /// SNI, mostly one that connects to an address, has asked for none: it gets hosts without a certificate of their
-    /// own, too.
+    /// own, too; and so has a request that names none.
     /// @param host  lower case, without port
     bool serves(const SSL* ssl, std::string_view host) const;
 

@@ -95,15 +95,16 @@ SCENARIO("what a trusted proxy tells is continued, but for the user", "[forwarde
             "for=1.1.1.1\r\n") ==
         "X-Forwarded-Port: 80\nX-Forwarded-For: 1.1.1.1, 2.2.2.2, 10.0.0.1\nX-Forwarded-Proto: http\nX-Forwarded-Host: "
         "b\n"
-        "Forwarded: for=1.1.1.1, for=10.0.0.1;host=\"a:8443\";proto=https\n");
+        "Forwarded: for=1.1.1.1;host=b;proto=http, for=2.2.2.2, for=10.0.0.1;host=\"a:8443\";proto=https\n");
     CHECK(told("X-Forwarded-Proto: gopher\r\nX-Forwarded-Host: b, c\r\n") ==
           "X-Forwarded-For: 10.0.0.1\nX-Forwarded-Proto: https\nX-Forwarded-Host: a:8443\n"
           "Forwarded: for=10.0.0.1;host=\"a:8443\";proto=https\n");
 }
 
 SCENARIO("both ways of telling say the same", "[forwarded]") {
-    CHECK(told("X-Forwarded-For: 2001:db9::1, x\"y\r\n")
-              .find("Forwarded: for=\"[2001:db9::1]\", for=unknown, for=10.0.0.1;") != std::string::npos);
+    CHECK(told("X-Forwarded-For: 2001:db9::1, x\"y\r\nX-Forwarded-Host: b\r\n")
+              .find("Forwarded: for=\"[2001:db9::1]\";host=b;proto=https, for=unknown, for=10.0.0.1;") !=
+          std::string::npos);
     CHECK(told("Forwarded: for=1.1.1.1;by=z, proto=http\r\n").find("X-Forwarded-For: 1.1.1.1, unknown, 10.0.0.1\n") ==
           0);
 }
@@ -127,6 +128,9 @@ SCENARIO("of several elements of Forwarded the first that a trusted proxy added 
 }
 
 SCENARIO("a proxy that speaks X-Forwarded-* vouches for no Forwarded", "[forwarded]") {
-    for (const std::string field : {"For: 1.1.1.1", "Host: a:8443", "Proto: https"})
+    for (const std::string field : {"For: 1.1.1.1", "Host: a:8443", "Proto: https"}) {
         CHECK(origin("X-Forwarded-" + field + "\r\nForwarded: proto=http;host=made-up\r\n") == "https://a:8443");
+        CHECK(told("X-Forwarded-" + field + "\r\nForwarded: for=6.6.6.6;host=made-up\r\n").find("made-up") ==
+              std::string::npos);
+    }
 }

@@ -269,11 +269,29 @@ SCENARIO("an app's status line may lack its reason, and no more", "[http1]") {
     }
 }
 
+SCENARIO("what old apps send, and can be read in one way only, is taken", "[http1]") {
+    const auto spaced = response("HTTP/1.1 200 OK\r\nX-A \t: b\r\nContent-Length: 0042\r\n\r\n");
+    REQUIRE(spaced.fields.size() == 2);
+    CHECK(spaced.fields[0].name == "X-A");
+    CHECK(spaced.fields[0].value == "b");
+    CHECK(spaced.content_length == 42);
+    CHECK(spaced.keep_alive);
+    for (const char* connection : {"Keep-Alive; timeout=5", "\"close\"", "a b"}) {
+        CAPTURE(connection);
+        CHECK_FALSE(
+            response(std::string("HTTP/1.1 200 OK\r\nConnection: ") + connection + "\r\nContent-Length: 2\r\n\r\n")
+                .keep_alive);
+    }
+}
+
 SCENARIO("an answer that could be read in two ways is refused", "[http1][smuggling]") {
     const auto bad = [](const std::string& fields) { return bad_response("HTTP/1.1 200 OK\r\n" + fields + "\r\n"); };
     CHECK(bad("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n"));
     CHECK(bad("Content-Length: 3\r\nContent-Length: 3\r\n"));
     CHECK(bad("Content-Length: x\r\n"));
+    CHECK(bad("Content-Length : 3\r\n"));
+    CHECK(bad("Transfer-Encoding : chunked\r\n"));
+    CHECK(bad("X A: b\r\n"));
     CHECK(bad("Transfer-Encoding: gzip, chunked\r\n"));
     CHECK(bad("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"));
     CHECK(bad("X: a\r\n folded\r\n"));

@@ -56,6 +56,9 @@ SCENARIO("only page loads are sent to the login page", "[route]") {
     CHECK_FALSE(page_load("GET", "Sec-Fetch-Mode: cors\r\nAccept: text/html\r\n"));
     CHECK_FALSE(page_load("GET", "Sec-Fetch-Dest: empty\r\nAccept: text/html\r\n"));
     CHECK_FALSE(page_load("GET", "Accept: */*\r\n"));
+    for (const char* weight : {"q=0", " q=0.000", "level=1; Q=0.", "q=0.0;x=y"})
+        CHECK_FALSE(page_load("GET", std::string("Accept: text/html;") + weight + ", application/json\r\n"));
+    CHECK(page_load("GET", "Accept: text/html;q=0.001\r\n"));
     CHECK_FALSE(page_load("GET", "Accept: text/htmlx\r\n"));
     CHECK_FALSE(page_load("GET", ""));
 }

@@ -161,6 +161,15 @@ def test_http_1_0_without_a_host_is_the_first_certificates(new_site, authority, 
         assert client.send(b"GET /public/x HTTP/1.0\r\n\r\n").read_response().status == 421
 
 
+def test_http_1_0_without_a_host_is_served_where_nothing_is_guarded(site):
+    """What health checks of load balancers send; apps of today want a Host, and get their server's."""
+    before = len(site.app.requests("/public/check"))
+    for server_name in (None, "example.test"):
+        with site.client(server_name=server_name) as client:
+            assert client.send(b"GET /public/check HTTP/1.0\r\n\r\n").read_response().status == 200
+    assert [seen.one("Host") for seen in site.app.requests("/public/check")[before:]] == [site.app.address] * 2
+
+
 # ---- what the app learns --------------------------------------------------------------------------------------------
 
 @both
