@@ -44,7 +44,7 @@ Connection::Connection(EventLoop& loop, std::shared_ptr<const Listening> listeni
       stream_(std::make_shared<Stream>(loop.context, std::move(socket),
                                        frontend_.tls ? frontend_.tls->accept() : nullptr, Buffer::client_size)),
       deadline_([this] { on_deadline(); }),
-      writing_([this] { stream_->give_up_sending(); }) {
+      writing_([this] { stream_->was_taken(slowest) ? watch_client() : stream_->give_up_sending(); }) {
     frontend_.ssl = stream_->ssl();
     loop_.connections_->push_back(*this);
     loop_.metrics.connections_open.add();
@@ -161,6 +161,7 @@ Task<> Connection::carry(std::unique_ptr<Tunnel> tunnel) {
     tunnel_ = std::move(tunnel);
     exchange_.reset();
     head_ = Buffer();
+    if (frontend_.ending()) tunnel_->drain();
     co_await tunnel_->run();
     tunnel_.reset();
     co_await finish();
@@ -291,6 +292,9 @@ Task<> Connection::linger(std::chrono::milliseconds time) {
 // ---- time -----------------------------------------------------------------------------------------------------------
 
 void Connection::wait_until(std::chrono::milliseconds after) { loop_.deadlines.arm(deadline_, after); }
+
+/// Gives the client time to take some of what waits.
+void Connection::watch_client() { loop_.deadlines.arm(writing_, loop_.site->config.limits.idle_timeout); }
 
 void Connection::on_deadline() {
     timed_out_ = true;

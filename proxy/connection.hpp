@@ -74,6 +74,7 @@ private:
     Task<> finish();
     void wait_until(std::chrono::milliseconds after);
     void on_deadline();
+    void watch_client();
 
     enum class Phase { handshake, idle, head, exchange, lingering };
 

@@ -126,7 +126,8 @@ bool Connection::send(bool last, std::initializer_list<std::string_view> pieces)
 }
 
 Task<error_code> Connection::flush() {
-    loop_.deadlines.arm(writing_, loop_.site->config.limits.idle_timeout);
+    stream_->was_taken(0);
+    watch_client();
     const error_code ec = co_await stream_->flush();
     writing_.disarm();
     co_return ec;

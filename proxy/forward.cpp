@@ -12,10 +12,6 @@ namespace {
 
 namespace errc = boost::system::errc;
 
-/// What a body has to bring in each idle_timeout until the app answers, bytes: a byte now and then would hold a
-/// connection of the app for as long as its client likes.
-constexpr std::size_t slowest_pace = 1024;
-
 /// Carries the rest of a request's body to the app while the app may answer already.
 struct Upload {
     BodyPiece last;         ///< where it stopped; its error tells why
@@ -46,11 +42,15 @@ Task<> upload(EventLoop& loop, Exchange& x, Stream& app, Deadline& waiting, Uplo
     begin_upload(loop, x);
     const auto timeout = x.pool->settings().response_timeout;
     const auto pace = x.site->config.limits.idle_timeout;
-    Deadline sending([&app] { app.abort(asio::error::timed_out); });
+    // Once it has answered, it is the answer's pace that counts.
+    Deadline sending([&] {
+        if (state.answered) return;
+        app.was_taken(slowest) ? loop.deadlines.arm(sending, timeout) : app.abort(asio::error::timed_out);
+    });
     std::size_t brought = 0;
     bool slow = false;
     Deadline too_slow([&] {
-        slow = !state.answered && std::exchange(brought, 0) < slowest_pace;
+        slow = !state.answered && std::exchange(brought, 0) < slowest;
         if (slow) return x.client.stop_body();
         loop.deadlines.arm(too_slow, pace);
     });
@@ -63,6 +63,7 @@ Task<> upload(EventLoop& loop, Exchange& x, Stream& app, Deadline& waiting, Uplo
         error_code failed;
         if (!send_piece(app, x.request.framing, state.last, loop.scratch)) {
             too_slow.disarm();  // it is the app that is slow
+            app.was_taken(0);
             loop.deadlines.arm(sending, timeout);
             failed = co_await app.flush();
             sending.disarm();
@@ -114,7 +115,7 @@ Task<error_code> read_answer(Exchange& x, Stream& app) {
         }
         error_code gone;
         if (!pass_informational(x, head)) gone = co_await x.client.flush();
-        if (gone) co_return gone;
+        if (gone) co_return make_error_code(errc::owner_dead);
     }
     co_return make_error_code(errc::bad_message);
 }

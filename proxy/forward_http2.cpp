@@ -47,7 +47,13 @@ void append(Exchange& x, Http2Upload& state) {
 Task<> upload(EventLoop& loop, Exchange& x, Http2Upload& state) {
     begin_upload(loop, x);
     const auto timeout = x.pool->settings().response_timeout;
-    Deadline sending([&state] { state.give_up(asio::error::timed_out); });
+    std::uint64_t taken = 0;  // by the app, when it was looked at last
+    // Once it has answered, it is the answer's pace that counts.
+    Deadline sending([&] {
+        if (state.answered) return;
+        const bool slow = state.body.taken() - std::exchange(taken, state.body.taken()) >= slowest;
+        slow ? loop.deadlines.arm(sending, timeout) : state.give_up(asio::error::timed_out);
+    });
     while (!state.last.end && !state.last.error && !state.unwanted) {
         state.last = co_await x.client.next_body();
         // In a call both sides may be silent once it is answered; response_timeout tells for how long.
@@ -59,6 +65,7 @@ Task<> upload(EventLoop& loop, Exchange& x, Http2Upload& state) {
         append(x, state);
         if (state.waiting.armed()) loop.deadlines.arm(state.waiting, timeout);
         if (state.body.has_room()) continue;
+        taken = state.body.taken();
         loop.deadlines.arm(sending, timeout);
         while (!state.body.has_room() && !state.unwanted) co_await state.body.changed();
         sending.disarm();

@@ -159,8 +159,8 @@ Task<std::string> HealthChecks::ailment_http1(const config::Upstream& upstream, 
 Task<std::string> HealthChecks::ailment_http2(const config::Upstream& upstream, const Checked& server,
                                               std::shared_ptr<Stream> transport, config::Duration patience) {
     const http2::AppLoop loop{.context = loop_, .deadlines = deadlines_, .tasks = tasks_};
-    const auto connection =
-        std::make_shared<http2::AppConnection>(loop, std::move(transport), upstream.connect_timeout);
+    const auto connection = std::make_shared<http2::AppConnection>(loop, std::move(transport), upstream.connect_timeout,
+                                                                   upstream.connect_timeout);
     connection->start();
     if (const error_code ec = co_await connection->introduction()) co_return ec.message();
     ResponseHead head;

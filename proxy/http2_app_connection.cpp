@@ -17,12 +17,17 @@ constexpr unsigned most_streams_each = 100;
 
 }  // namespace
 
-AppConnection::AppConnection(const AppLoop& loop, std::shared_ptr<proxy::Stream> transport, config::Duration patience)
+AppConnection::AppConnection(const AppLoop& loop, std::shared_ptr<proxy::Stream> transport, config::Duration patience,
+                             config::Duration limit)
     : loop_(loop),
       transport_(std::move(transport)),
       patience_(patience),
+      limit_(limit),
       introducing_([this] { transport_->abort(asio::error::timed_out); }),
-      writing_([this] { transport_->abort(asio::error::timed_out); }),
+      writing_([this] {
+          transport_->was_taken(slowest) ? loop_.deadlines.arm(writing_, limit_)
+                                         : transport_->abort(asio::error::timed_out);
+      }),
       doubting_([this] { transport_->abort(asio::error::timed_out); }) {
     open_session();
 }
@@ -52,6 +57,7 @@ Task<error_code> AppConnection::introduction() {
 
 bool AppConnection::has_room() const {
     if (!has_settings_ || ended_ || no_more_ || doubting_.armed()) return false;
+    if (sending_ && loop_.deadlines.now() - sending_since_ > patience_) return false;
     const std::uint32_t allowed =
         nghttp2_session_get_remote_settings(session_.get(), NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
     return open_ < std::min(allowed, most_streams_each) && nghttp2_session_check_request_allowed(session_.get()) != 0;
@@ -174,7 +180,9 @@ void AppConnection::send() {
 }
 
 Task<> AppConnection::finish_sending([[maybe_unused]] std::shared_ptr<AppConnection> self) {
-    loop_.deadlines.arm(writing_, patience_);
+    sending_since_ = loop_.deadlines.now();
+    transport_->was_taken(0);
+    loop_.deadlines.arm(writing_, limit_);
     const error_code ec = co_await transport_->flush();
     writing_.disarm();
     sending_ = false;

@@ -25,8 +25,10 @@ struct AppLoop {
 /// nothing is resumed inside of nghttp2's callbacks: what they tell is noted, and acted on behind them.
 class AppConnection final : public std::enable_shared_from_this<AppConnection> {
 public:
-    /// @param patience  for the app to introduce itself, and to take or echo what it is sent
-    AppConnection(const AppLoop& loop, std::shared_ptr<proxy::Stream> transport, config::Duration patience);
+    /// @param patience  for the app to introduce itself, to echo what it is sent, and to take it before it gets more
+    /// @param limit     for it to take any of it, before the connection ends
+    AppConnection(const AppLoop& loop, std::shared_ptr<proxy::Stream> transport, config::Duration patience,
+                  config::Duration limit);
 
     /// Speaks with the app until the connection ends, beside others.
     void start();
@@ -72,7 +74,7 @@ private:
 
     AppLoop loop_;
     std::shared_ptr<proxy::Stream> transport_;
-    const config::Duration patience_;
+    const config::Duration patience_, limit_;
     Session session_;
     std::map<std::int32_t, AppStream*> streams_;
     std::vector<std::int32_t> changed_;  ///< that something has happened to
@@ -81,7 +83,7 @@ private:
     std::function<void()> on_rest_;
     unsigned open_ = 0;  ///< streams that are not closed
     int chatter_ = 0;
-    std::chrono::steady_clock::time_point chatter_since_;
+    std::chrono::steady_clock::time_point chatter_since_, sending_since_;
     bool has_settings_ = false, no_more_ = false;
     bool act_is_due_ = false, sending_ = false, ended_ = false;
     FieldSection section_;

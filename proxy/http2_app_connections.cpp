@@ -47,7 +47,8 @@ Task<AppConnections::Opened> AppConnections::open() {
 Task<AppConnections::Opened> AppConnections::connect() {
     auto transport = co_await connector_.connect(loop_.deadlines, settings_.connect_timeout);
     if (!transport) co_return transport.error();
-    const auto connection = std::make_shared<AppConnection>(loop_, std::move(*transport), settings_.connect_timeout);
+    const auto connection = std::make_shared<AppConnection>(loop_, std::move(*transport), settings_.connect_timeout,
+                                                            settings_.response_timeout);
     connection->start();
     const error_code failure = co_await connection->introduction();
     if (failure) co_return failure;

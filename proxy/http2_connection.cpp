@@ -30,7 +30,7 @@ Connection::Connection(Frontend& frontend, std::shared_ptr<proxy::Stream> transp
     : frontend_(frontend),
       transport_(std::move(transport)),
       deadline_([this] { timed_out_ = true, transport_->interrupt(); }),
-      writing_([this] { transport_->give_up_sending(); }),
+      writing_([this] { transport_->was_taken(slowest) ? watch_client() : transport_->give_up_sending(); }),
       last_call_([this] { tell_last_request(); }) {
     open_session();
 }
@@ -40,7 +40,7 @@ Connection::Connection(Frontend& frontend, std::shared_ptr<proxy::Stream> transp
 Task<> Connection::run() {
     const auto self = shared_from_this();
     introduce();
-    if (frontend_.loop.draining()) drain();  // it began during the handshake
+    if (frontend_.ending()) drain();  // it began during the handshake
     while (!ended_) {
         while (sending_ && !ended_) co_await progress_.wait();  // who takes nothing is not listened to
         const error_code ec = transport_->input().empty() ? co_await more() : error_code();
@@ -279,8 +279,14 @@ void Connection::send() {
     }
 }
 
-Task<> Connection::finish_sending([[maybe_unused]] std::shared_ptr<Connection> self) {
+/// Gives the client time to take some of what waits.
+void Connection::watch_client() {
     frontend_.loop.deadlines.arm(writing_, frontend_.loop.site->config.limits.idle_timeout);
+}
+
+Task<> Connection::finish_sending([[maybe_unused]] std::shared_ptr<Connection> self) {
+    transport_->was_taken(0);
+    watch_client();
     const error_code ec = co_await transport_->flush();
     writing_.disarm();
     sending_ = false;

@@ -64,6 +64,7 @@ private:
     void act_soon();
     void introduce();
     void send();
+    void watch_client();
     Task<> finish_sending(std::shared_ptr<Connection> self);
     void end();
     void strike(int cost);

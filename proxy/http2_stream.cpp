@@ -17,8 +17,6 @@ namespace errc = boost::system::errc;
 constexpr std::size_t most_waiting = 64 * config::KiB;
 // What an idle tunnel may keep of each of its texts.
 constexpr std::size_t most_kept = 1 * config::KiB;
-// Of an answer, or for each stream of all answers together, in idle_timeout: a client that takes less does not read.
-constexpr std::uint64_t slowest = 1 * config::KiB;
 // After a tunnel, for the client to take the goodbye.
 constexpr std::chrono::milliseconds time_to_read_goodbye{1000};
 
@@ -49,14 +47,12 @@ Task<> Stream::serve(bool has_body) {
     } else {
         co_await handle(loop, x);
     }
-    const bool tunnel = x.tunnel != nullptr;
-    if (tunnel) co_await carry();
+    if (x.tunnel) co_await carry();
     served_ = true;
     connection_.consumed(id_, std::exchange(body_, {}).size());
     if (closed_) co_return;
     // What is left of the answer is the connection's, for as long as the client may take.
-    says_goodbye_ = tunnel;
-    if (tunnel) {
+    if (says_goodbye_) {
         loop.deadlines.arm(writing_, time_to_read_goodbye);
     } else {
         watch_client();
@@ -74,16 +70,18 @@ void Stream::watch_client() {
 /// The client has had its time for what waits. It may be one that is slow, or takes the answers of other streams first.
 void Stream::taken_or_reset() {
     const bool slow = sent_ - sent_then_ >= slowest;
-    const bool in_turn = connection_.sent() - all_sent_then_ >= slowest * connection_.streams();
+    const bool in_turn = connection_.sent() - all_sent_then_ >= slowest * connection_.streams();  // for each of them
     if (!says_goodbye_ && (slow || (in_turn && connection_.has_credit(*this)))) return watch_client();
-    connection_.reset(*this, NGHTTP2_CANCEL);
+    reset(NGHTTP2_CANCEL);
 }
 
 /// Carries a WebSocket to its end.
 Task<> Stream::carry() {
     tunnel_ = std::move(exchange_->tunnel);
     exchange_.reset();
+    if (connection_.frontend().ending()) tunnel_->drain();
     co_await tunnel_->run();
+    says_goodbye_ = tunnel_->ended_here();
     tunnel_.reset();
 }
 
@@ -96,14 +94,13 @@ void Stream::wake() {
     if (closed_ && !all_sent() && tunnel_) tunnel_->abandon();
     if (closed_ && !all_sent() && exchange_ && exchange_->app) exchange_->app->abort(make_error_code(errc::owner_dead));
     if (!body_.empty() || body_ended_ || body_stopped_ || closed_) body_changed_.notify();
-    if (closed_ || has_room()) room_.notify();
+    if (closed_ || reset_ || has_room()) room_.notify();
 }
 
 void Stream::look_after() {
     if (tunnel_) return tunnel_->look_after();
     if (!exchange_) return;
-    if (give_up(connection_.frontend().loop, *exchange_, closed_ && !all_sent()))
-        connection_.reset(*this, NGHTTP2_CANCEL);
+    if (give_up(connection_.frontend().loop, *exchange_, closed_ && !all_sent())) reset(NGHTTP2_CANCEL);
 }
 
 void Stream::drain() {
@@ -193,7 +190,7 @@ bool Stream::send_head(AnswerHead& head, std::string_view first, bool last) {
 }
 
 bool Stream::send_body(std::string_view data, bool last) {
-    if (closed_) return false;
+    if (closed_ || reset_) return false;
     answer_ += data;
     answer_ended_ = last;
     if (exchange_) exchange_->record.bytes_out += data.size();
@@ -203,16 +200,24 @@ bool Stream::send_body(std::string_view data, bool last) {
 
 Task<error_code> Stream::flush() {
     watch_client();
-    while (!closed_ && !has_room()) co_await room_.wait();
+    while (!closed_ && !reset_ && !has_room()) co_await room_.wait();
     writing_.disarm();
-    co_return closed_ && !all_sent() ? error_code(asio::error::connection_reset) : error_code();
+    const bool over = closed_ || reset_;
+    co_return over && !all_sent() ? error_code(asio::error::connection_reset) : error_code();
+}
+
+/// Ends the stream for the client, as soon as that takes something; and at once for who waits for room.
+void Stream::reset(std::uint32_t code) {
+    if (std::exchange(reset_, true)) return;
+    connection_.reset(*this, code);
+    connection_.changed(*this);
 }
 
 void Stream::cut() {
     // What a client may act on; all else is between the app and us.
     const std::uint32_t code = exchange_ ? exchange_->reset_code : 0;
     const bool tells = code == NGHTTP2_CANCEL || code == NGHTTP2_ENHANCE_YOUR_CALM;
-    connection_.reset(*this, tells ? code : static_cast<std::uint32_t>(NGHTTP2_INTERNAL_ERROR));
+    reset(tells ? code : static_cast<std::uint32_t>(NGHTTP2_INTERNAL_ERROR));
 }
 
 }  // namespace rotagate::proxy::http2

@@ -74,6 +74,7 @@ private:
     Task<> carry();
     void watch_client();
     void taken_or_reset();
+    void reset(std::uint32_t code);
     bool all_sent() const { return answer_ended_ && answer_.empty(); }
 
     Connection& connection_;
@@ -88,7 +89,7 @@ private:
     /// Bytes of it that were sent; and, when the client was last watched, of it, and of all answers.
     std::uint64_t sent_ = 0, sent_then_ = 0, all_sent_then_ = 0;
     std::vector<Field> trailers_;
-    bool body_ended_ = false, body_stopped_ = false, answer_ended_ = false, closed_ = false;
+    bool body_ended_ = false, body_stopped_ = false, answer_ended_ = false, closed_ = false, reset_ = false;
     bool started_ = false, served_ = false, timed_out_ = false, says_goodbye_ = false;
     Deadline reading_, writing_;
     Signal body_changed_, room_;

@@ -20,6 +20,8 @@ public:
     bool has_room() const { return waiting() < most_waiting; }
     bool empty() const { return waiting() == 0; }
     bool ended() const { return ended_; }
+    /// Bytes that were read, over all attempts.
+    std::uint64_t taken() const { return taken_; }
 
     /// @param end  nothing follows
     void append(std::string_view bytes, bool end) {
@@ -31,6 +33,7 @@ public:
     std::size_t read(std::span<char> into, bool& end) {
         const std::size_t n = bytes_.copy(into.data(), into.size(), from_);
         from_ += n;
+        taken_ += n;
         if (from_ >= most_waiting || (settled_ && empty())) forget();
         end = ended_ && empty();
         return n;
@@ -56,6 +59,7 @@ private:
 
     std::string bytes_;
     std::size_t from_ = 0;  ///< what is before has been sent
+    std::uint64_t taken_ = 0;
     bool ended_ = false, settled_ = false;
     Signal changed_;
 };

@@ -201,6 +201,11 @@ void Stream::give_up_sending() {
     abort(asio::error::timed_out);
 }
 
+bool Stream::was_taken(std::size_t few) {
+    const std::size_t left = unsent_.size() - unsent_from_ + untaken();  // the system asks for more in large steps
+    return std::exchange(unsent_then_, left) >= left + few;
+}
+
 std::size_t Stream::untaken() const {
     int bytes = 0;
     return descriptor_ >= 0 && ::ioctl(descriptor_, SIOCOUTQ, &bytes) == 0 ? static_cast<std::size_t>(bytes) : 0;

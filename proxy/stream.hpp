@@ -17,6 +17,10 @@
 
 namespace rotagate::proxy {
 
+/// Bytes that a peer has to take of what is sent to it, or to bring of a body, in the time that it has for that: a byte
+/// now and then would hold the other side for as long as it likes.
+inline constexpr std::size_t slowest = 1024;
+
 /// Hears of a stream that nobody reads from: something arrived, or the peer closed.
 class StreamWatcher {
 public:
@@ -91,6 +95,8 @@ public:
     void interrupt();
     /// Has TLS say goodbye, behind all that was sent and in the same call as what the outbox still holds.
     void say_goodbye();
+    /// Whether the peer has taken `few` bytes or more of what waits to be sent, since this was asked last.
+    bool was_taken(std::size_t few);
     /// Bytes of what was sent that the peer's system has not acknowledged.
     std::size_t untaken() const;
     /// Whether the system would forget them, where there are more than `few`, if this were closed now and the peer sent
@@ -139,6 +145,7 @@ private:
     std::string unsent_;
     std::size_t unsent_from_ = 0;     ///< what is before has been sent
     std::size_t unsent_replies_ = 0;  ///< of it, what TLS itself had to say
+    std::size_t unsent_then_ = 0;     ///< how much waited here and in the system when was_taken() was asked last
     error_code read_error_, write_error_;
     bool readable_ = false;       ///< the descriptor may hold something
     bool peer_closed_ = false;    ///< it holds at least the end

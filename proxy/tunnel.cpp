@@ -69,7 +69,6 @@ Tunnel::~Tunnel() { loop_.metrics.tunnels_open.sub(); }
 
 Task<> Tunnel::run() {
     loop_.deadlines.arm(idle_, route_.websocket.idle_timeout);
-    if (loop_.draining()) drain();
     loop_.tasks.start(carry_up());
     co_await carry_down();
     co_await say_goodbye();
@@ -155,8 +154,11 @@ Task<bool> Tunnel::pass_up(std::string_view bytes) {
     spoke_ |= up_.took_message();
     pass(record_.bytes_in, bytes.size());
     if (app().send({bytes})) co_return true;
-    Deadline sending([this] { app().abort(asio::error::timed_out); });
-    loop_.deadlines.arm(sending, site_->config.limits.idle_timeout);
+    const auto limit = site_->config.limits.idle_timeout;
+    Deadline sending(
+        [&] { app().was_taken(slowest) ? loop_.deadlines.arm(sending, limit) : app().abort(asio::error::timed_out); });
+    app().was_taken(0);
+    loop_.deadlines.arm(sending, limit);
     sending_up_ = true;
     const error_code failed = co_await app().flush();
     sending_up_ = false;

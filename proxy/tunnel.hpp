@@ -32,6 +32,8 @@ public:
     void look_after();
     /// The gateway is going down.
     void drain();
+    /// Whether it was the gateway that ended it, not the app or the client.
+    bool ended_here() const { return ending_.has_value(); }
     /// The client is gone: what it sent before has nobody to wait for.
     void abandon();
 

@@ -565,6 +565,21 @@ def test_an_app_that_restarts_is_found_again(new_site):
         again.close()
 
 
+def test_a_client_that_reads_slowly_is_no_client_that_does_not(new_site):
+    """The system's buffers are large, and ask for more only when a good part of them is free."""
+    size, slow_part, pace = 16 * 2**20, 2 * 2**20, 0.5e6
+    site = open_site(new_site, limits={"idle_timeout": milliseconds(SCALE)})
+    site.app.on("/large", lambda exchange: http1.response_bytes(200, body=bytes(size)))
+    with site.client(receive_buffer=65536) as client:
+        client.send(http1.request_bytes("GET", "/large"))
+        response, taken = http1.read_response_head(client.reader), 0
+        for piece in http1.body_pieces(response, client.reader):
+            taken += len(piece)
+            if taken < slow_part:
+                wait_for_protocol_time(SCALE * len(piece) / pace)
+        assert taken == size
+
+
 # ---- timeouts of the app ----------------------------------------------------------------------------------------------------
 
 def test_an_app_that_does_not_answer_in_time_is_504(new_site):

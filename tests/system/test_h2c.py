@@ -463,6 +463,43 @@ def test_an_upload_that_takes_long_beside_its_answer_is_no_silence(new_site, new
         assert client.read_response(stream).body == b"x" * 8
 
 
+def test_an_app_that_takes_an_upload_slowly_is_waited_for(new_site, new_app):
+    """Longer than response_timeout, during each of which it takes some."""
+    app = new_app()
+    site = calls_site(new_site, app.address, response_timeout=f"{int(300 * SCALE)}ms")
+
+    def handler(call):
+        for _ in range(15):
+            call.read()
+            wait_for_protocol_time(0.1 * SCALE)
+        call.send_head()
+        call.send(b"%d" % len(call.read_all()), end=True)
+
+    app.on("/slow", handler)
+    with site.http2() as client:
+        response = client.request("POST", "/slow", {}, bytes(400_000))
+        assert (response.status, response.body) == (200, b"400000")
+
+
+def test_an_answer_goes_on_whose_request_is_not_read(new_site, new_app):
+    """In a call both sides talk: the app is done with listening, and speaks for longer than response_timeout."""
+    app = new_app()
+    site = calls_site(new_site, app.address, response_timeout=f"{int(300 * SCALE)}ms")
+
+    def handler(call):
+        call.send_head()
+        for _ in range(12):
+            call.send(b"tick")
+            wait_for_protocol_time(0.1 * SCALE)
+        call.send(b"", end=True)
+
+    app.on("/talks", handler)
+    with site.http2() as client:
+        stream = client.open("POST", "/talks", end=False)
+        client.send_body(stream, bytes(150_000))
+        assert client.read_response(stream).body == b"tick" * 12
+
+
 # ---- who leaves ---------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("begins", [False, True], ids=["unanswered", "answered"])

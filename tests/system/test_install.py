@@ -30,7 +30,7 @@ def run(*command, **options) -> subprocess.CompletedProcess:
 def test_the_files_are_where_a_system_looks_for_them(installed):
     files = {str(path.relative_to(installed)): path for path in installed.rglob("*") if path.is_file()}
     documents = ({"README.md", "CHANGELOG.md", "config/example.yaml"} | {path.name for path in ROOT.glob("LICENSE")} |
-                 {str(path.relative_to(ROOT)) for path in ROOT.glob("*/README.md")})
+                 {str(path.relative_to(ROOT)) for path in ROOT.glob("[a-z]*/README.md")})
     pages = {path.name for path in ROOT.glob("*/*.1")}
     assert set(files) == ({"bin/rotagate", "bin/rotagate-bench"} | {f"share/man/man1/{page}" for page in pages} |
                           {f"share/doc/rotagate/{document}" for document in documents})

@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from h2.settings import SettingCodes
 
 from harness import http1, websocket
 from harness.browser import app_saw, asked, session_cookie, set_cookies
@@ -693,18 +694,56 @@ def test_after_the_apps_own_close_there_is_no_second(site, apps):
         assert client.ended()
 
 
-def test_a_client_that_takes_nothing_does_not_hold_up_the_end(site, apps):
-    app = apps("/ws")
+def is_over(site, path: str):
+    """Whether the one WebSocket of that path has come to its end: what is logged then."""
+    return [line for line in site.gateway.access_log() if line["path"] == path]
+
+
+def reads_nothing_over_http1(site, path, browser):
+    return Client(site.gateway, path, browser=browser, receive_buffer=4096).raw
+
+
+def reads_nothing_over_http2(site, path, browser):
+    """Its windows are wide: what it does not read waits in the connection, as a reset would."""
+    raw = site.http2(settings={SettingCodes.INITIAL_WINDOW_SIZE: 2**31 - 1}, receive_buffer=4096)
+    raw.credit(0, 2**30)
+    Http2Client(raw, path, browser=browser)
+    return raw
+
+
+@pytest.mark.parametrize("connect", [reads_nothing_over_http1, reads_nothing_over_http2], ids=["http1", "http2"])
+def test_a_client_that_takes_nothing_does_not_hold_up_the_end(site, apps, connect):
+    path = f"/held/{connect.__name__}"
+    app = apps(path)
     alice = site.browser("alice")
-    with Client(site.gateway, "/ws", browser=alice, receive_buffer=4096):
-        end = app.end()
-        end.exchange.connection.sock.settimeout(0.5 * PACE)
-        with pytest.raises(TimeoutError):
-            while True:
-                end.send_bytes(frame(BINARY, bytes(65535)))
-        alice.copy().logout()
-        poll(lambda: site.gateway.metrics()["rotagate_tunnels_open"] == 0, "the tunnel's end", SOON)
-        end.close()
+    raw = connect(site, path, alice)
+    end = app.end()
+    end.exchange.connection.sock.settimeout(0.5 * PACE)
+    with pytest.raises(TimeoutError):
+        while True:
+            end.send_bytes(frame(BINARY, bytes(65535)))
+    alice.copy().logout()
+    poll(lambda: is_over(site, path), "the tunnel's end", SOON)
+    end.close()
+    raw.close()
+
+
+def test_over_http2_the_apps_last_words_wait_for_a_slow_client(site, apps):
+    """A second is the limit for the gateway's own goodbye only."""
+    path = "/public/last-words"
+    app = apps(path)
+    raw = site.http2(settings={SettingCodes.INITIAL_WINDOW_SIZE: 1000}, crediting=False)
+    client = Http2Client(raw, path)
+    end = app.end()
+    end.send(BINARY, bytes(32_000))
+    end.send(CLOSE, closing(1000, "bye"))
+    end.close()
+    poll(lambda: is_over(site, path), "the tunnel's end")
+    wait_for_protocol_time(1.5)
+    raw.credit(client.stream, 100_000)
+    assert client.read().payload == bytes(32_000)
+    assert client.read().code == 1000 and client.ended()
+    raw.close()
 
 
 @BOTH
