@@ -246,6 +246,7 @@ struct Limits {
     std::size_t connections = 20000;      ///< of clients, all event loops together
     /// Of those that come from one IP address, or from one /64 network of IPv6, and not from a trusted proxy; 0: none.
     std::size_t connections_per_client = 0;
+    Duration drain_timeout{};  ///< from SIGTERM to the end of what is still under way then; 0: none
 };
 
 enum class LogLevel { debug, info, warn, error };

@@ -57,6 +57,7 @@ Limits read_limits(Reader yaml) {
     yaml.read("idle_timeout", limits.idle_timeout, between(100ms, 24h));
     yaml.read("connections", limits.connections, count(1, 1000000));
     yaml.read("connections_per_client", limits.connections_per_client, count(0, 1000000));
+    yaml.read("drain_timeout", limits.drain_timeout, zero_or(between(100ms, 24h)));
     yaml.reject_unknown();
     return limits;
 }

@@ -136,14 +136,17 @@ void Server::Impl::on_signal(int signal) {
 }
 
 void Server::Impl::drain(int signal) {
-    if (draining) {
-        spdlog::warn("stopping signal={} detail=\"the second signal: requests in flight are cut\"", signal);
-        for (const auto& loop : loops) loop->context.stop();
-        return;
-    }
+    if (draining) return stop_now("the second signal");
     draining = true;
+    deadlines.arm(last_call, in_force.config->limits.drain_timeout);
     spdlog::info("draining signal={} connections={}", signal, shared.connections.load());
     for (const auto& loop : loops) loop->drain();
+}
+
+/// Ends the loops, and with them whatever is under way.
+void Server::Impl::stop_now(std::string_view why) {
+    spdlog::warn("stopping connections={} detail=\"{}: requests in flight are cut\"", shared.connections.load(), why);
+    for (const auto& loop : loops) loop->context.stop();
 }
 
 void Server::Impl::housekeeping() {

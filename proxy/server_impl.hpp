@@ -30,6 +30,7 @@ struct Server::Impl {
     void await_signal();
     void on_signal(int signal);
     void drain(int signal);
+    void stop_now(std::string_view why);
     void ended(const session::SessionId& id, session::Expiry why);
     void log_end(const session::SessionId& id, Reason reason, std::string_view detail);
     AdminParts admin_parts();
@@ -58,6 +59,7 @@ struct Server::Impl {
     AccessLog access_log;
     SecurityLog security_log;
     Deadlines deadlines;
+    Deadline last_call{[this] { stop_now("limits.drain_timeout is over"); }};
     asio::signal_set signals{control, SIGTERM, SIGINT, SIGHUP};
     asio::steady_timer ticker{control};
     std::vector<std::unique_ptr<EventLoop>> loops;

@@ -839,6 +839,23 @@ def test_sigterm_cuts_no_request_in_flight(new_site):
     alice.close()
 
 
+@pytest.mark.parametrize("protocol", ["http1", "http2"])
+def test_a_drain_has_a_limit_where_one_is_set(new_site, protocol):
+    """A stream of events has no end of its own."""
+    site = open_site(new_site, limits={"drain_timeout": "500ms"})
+    held = HeldAnswer(site.app, "/events", begin=b"HTTP/1.1 200 OK\r\n\r\ndata: 1\n\n")
+    with site.client() if protocol == "http1" else site.http2() as client:
+        if protocol == "http1":
+            client.send(http1.request_bytes("GET", "/events"))
+        else:
+            client.open("GET", "/events")
+        held.await_arrival()
+        site.gateway.terminate()
+        assert site.gateway.process.wait(PATIENCE) == 0
+    assert "limits.drain_timeout is over" in site.gateway.stderr()
+    held.release()
+
+
 @pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signals_up_to_its_last_moment_leave_it_a_clean_end(new_site, again):
     """A supervisor takes a death by a signal for a crash."""
