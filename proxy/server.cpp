@@ -173,8 +173,8 @@ void Server::Impl::ended(const session::SessionId& id, session::Expiry why) {
     }
     log_end(id, Reason::replay, "the store told so after the request was answered with 503");
     if (in_force.config->session.on_replay != config::OnReplay::end_user) return;
-    store->end_user(id.user(), [this](const session::Result<std::vector<session::SessionId>>& others) {
-        if (!others) return;
+    store->end_user(id.user(), [this, id](const session::Result<std::vector<session::SessionId>>& others) {
+        if (!others) return log_unconfirmed(id);
         for (const session::SessionId& other : *others)
             log_end(other, Reason::replay, "another session's cookie was replayed");
     });
@@ -191,6 +191,21 @@ void Server::Impl::log_end(const session::SessionId& id, Reason reason, std::str
                         .request_id = {},
                         .detail = detail},
                        control_metrics);
+}
+
+/// The other sessions of a replayed one's user could not be ended, or nobody knows.
+void Server::Impl::log_unconfirmed(const session::SessionId& id) {
+    const session::User user = id.user();
+    security_log.write(
+        {.kind = SecurityEvent::Kind::refused,
+         .reason = Reason::store_unavailable,
+         .user = user.id,
+         .org = user.org,
+         .session = {},
+         .client = "-",
+         .request_id = {},
+         .detail = "the end of all sessions of this user, after a replay, is not confirmed; revoke them"},
+        control_metrics);
 }
 
 Server::Server(config::Config config, std::function<config::Loaded()> load) {

@@ -32,6 +32,7 @@ struct Server::Impl {
     void drain(int signal);
     void stop_now(std::string_view why);
     void ended(const session::SessionId& id, session::Expiry why);
+    void log_unconfirmed(const session::SessionId& id);
     void log_end(const session::SessionId& id, Reason reason, std::string_view detail);
     AdminParts admin_parts();
     /// Throws Unusable, or std::runtime_error for the token.

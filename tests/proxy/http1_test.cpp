@@ -270,7 +270,8 @@ SCENARIO("an app's status line may lack its reason, and no more", "[http1]") {
 }
 
 SCENARIO("what old apps send, and can be read in one way only, is taken", "[http1]") {
-    const auto spaced = response("HTTP/1.1 200 OK\r\nX-A \t: b\r\nContent-Length: 0042\r\n\r\n");
+    const std::string text = "HTTP/1.1 200 OK\r\nX-A \t: b\r\nContent-Length: 0042\r\n\r\n";
+    const auto spaced = response(text);
     REQUIRE(spaced.fields.size() == 2);
     CHECK(spaced.fields[0].name == "X-A");
     CHECK(spaced.fields[0].value == "b");
