@@ -45,6 +45,8 @@ void PeopleCounts::merge(const PeopleCounts& other) {
     retries += other.retries;
     logins += other.logins;
     logouts += other.logouts;
+    let_in += other.let_in;
+    turned_away += other.turned_away;
     false_logouts += other.false_logouts;
     inconclusive += other.inconclusive;
     thefts += other.thefts;
@@ -57,14 +59,23 @@ void PeopleCounts::merge(const PeopleCounts& other) {
     decisions ^= other.decisions;
 }
 
-void write_text(const PeopleReport& report, std::ostream& out) {
+std::string PeopleReport::no_verdict() const {
+    if (counts.let_in > 0) return {};
+    std::string met;
+    if (counts.turned_away > 0) met += fmt::format(" {} got 401 or the login page,", counts.turned_away);
+    for (std::size_t i = 1; i < counts.failures.size(); ++i)
+        if (counts.failures[i] > 0) met += fmt::format(" {} {},", counts.failures[i], failure_names[i]);
+    if (met.empty()) met = " nothing was answered,";
+    met.back() = ';';
+    return fmt::format("nobody was let in to a single page after {} logins:{} look at {}", counts.logins, met,
+                       counts.logins == 0 ? "--target, --login and --form" : "--page, --part, --login and --form");
+}
+
+namespace {
+
+void write_verdict(const PeopleReport& report, std::ostream& out) {
     const PeopleCounts& counts = report.counts;
     const std::uint64_t judged = detected(counts) + counts.undetected;
-    out << fmt::format(
-        "\n{} page views, {} requests in {:.0f} s: {} answers lost, {} requests or answers late, {} retries, "
-        "{} logins, {} logouts\n",
-        counts.views, counts.requests, report.seconds, counts.lost, counts.late, counts.retries, counts.logins,
-        counts.logouts);
     out << fmt::format("false logouts: {} ({} per page view)\n", counts.false_logouts,
                        short_number(per_view(counts, counts.false_logouts)));
     if (counts.inconclusive > 0)
@@ -79,6 +90,22 @@ void write_text(const PeopleReport& report, std::ostream& out) {
                            short_number(seconds(counts.detection.at(50))),
                            short_number(seconds(counts.detection.at(90))),
                            short_number(seconds(counts.detection.max())), short_number(report.grace));
+}
+
+}  // namespace
+
+void write_text(const PeopleReport& report, std::ostream& out) {
+    const PeopleCounts& counts = report.counts;
+    out << fmt::format(
+        "\n{} page views, {} requests in {:.0f} s: {} answers lost, {} requests or answers late, {} retries, "
+        "{} logins, {} logouts\n",
+        counts.views, counts.requests, report.seconds, counts.lost, counts.late, counts.retries, counts.logins,
+        counts.logouts);
+    if (const std::string why = report.no_verdict(); why.empty()) {
+        write_verdict(report, out);
+    } else {
+        out << "no verdict: " << why << '\n';
+    }
     for (std::size_t i = 1; i < counts.failures.size(); ++i)
         if (counts.failures[i] > 0) out << fmt::format("failed: {:<14} {}\n", failure_names[i], counts.failures[i]);
     for (const std::string& line : counts.incidents) out << line << '\n';
@@ -104,6 +131,7 @@ void write_json(const PeopleReport& report, const std::filesystem::path& file) {
                              {"retries", counts.retries},
                              {"logins", counts.logins},
                              {"logouts", counts.logouts},
+                             {"let_in", counts.let_in},
                              {"false_logouts", counts.false_logouts},
                              {"false_logouts_per_page_view", per_view(counts, counts.false_logouts)},
                              {"inconclusive", counts.inconclusive},

@@ -16,6 +16,8 @@ struct PeopleCounts {
     std::uint64_t views = 0, requests = 0;
     std::uint64_t lost = 0, late = 0, retries = 0;  ///< requests whose answer was lost; or late either way; tried again
     std::uint64_t logins = 0, logouts = 0;
+    std::uint64_t let_in = 0;         ///< requests that a session was there for
+    std::uint64_t turned_away = 0;    ///< the others that the site answered for the session: by 401, or the login page
     std::uint64_t false_logouts = 0;  ///< sessions that ended though nobody logged out, and no thief used them
     std::uint64_t inconclusive = 0;   ///< the same, but a request or an answer took longer than the grace
     std::uint64_t thefts = 0;         ///< cookies that were copied and used
@@ -56,8 +58,11 @@ struct PeopleReport {
     std::uint64_t seed = 0;
     bool is_complete = false;  ///< not interrupted
 
+    /// Why nothing can be said of the site, with the cure: a session that nobody ever had cannot be lost. Empty: it
+    /// can.
+    std::string no_verdict() const;
     /// Whether the site kept its promises: nobody logged out, every thief noticed.
-    bool is_good() const { return counts.false_logouts == 0 && counts.undetected == 0 && counts.views > 0; }
+    bool is_good() const { return counts.false_logouts == 0 && counts.undetected == 0 && no_verdict().empty(); }
 };
 
 void write_text(const PeopleReport& report, std::ostream& out);

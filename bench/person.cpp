@@ -155,6 +155,7 @@ void Person::judge(OwnSession& session, const HttpClient& client, const Request&
 }
 
 void Person::let_in(OwnSession& session, Sent sent) {
+    tally_.change([](PeopleCounts& counts) { ++counts.let_in; });
     if (session.is_copied) session.superseded.presented(sent.journey->minted_after, Clock::now());
     session.journeys.valid(sent.journey);
     if (!session.refused_at_thief || sent.at < *session.refused_at_thief || session.has_survived) return;
@@ -166,6 +167,7 @@ void Person::let_in(OwnSession& session, Sent sent) {
 }
 
 void Person::refused(OwnSession& session, const HttpClient& client, const Request& request, const Journey& journey) {
+    tally_.change([](PeopleCounts& counts) { ++counts.turned_away; });
     if (session.is_over()) return;
     session.lost = true;
     const auto now = Clock::now();

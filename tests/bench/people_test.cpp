@@ -1,3 +1,5 @@
+#include <sstream>
+
 #include <catch2/catch.hpp>
 
 #include "bench/people_plan.hpp"
@@ -6,6 +8,7 @@
 
 using namespace rotagate::bench;
 using namespace std::chrono_literals;
+using Catch::Contains;
 
 namespace {
 
@@ -77,10 +80,36 @@ SCENARIO("a run is good where nobody was logged out and no thief was missed", "[
     PeopleReport report;
     CHECK_FALSE(report.is_good());  // nothing was looked at
     report.counts.views = 1;
+    CHECK_FALSE(report.is_good());  // nobody was let in
+    report.counts.let_in = 1;
     CHECK(report.is_good());
     report.counts.undetected = 1;
     CHECK_FALSE(report.is_good());
     report.counts.undetected = 0;
     report.counts.false_logouts = 1;
     CHECK_FALSE(report.is_good());
+}
+
+SCENARIO("where nobody was ever let in there is no verdict, and the cause is told", "[people]") {
+    PeopleReport report;
+    report.counts.views = 9;
+    report.counts.logins = 3;
+    report.counts.failures[index(Failure::status_4xx)] = 9;
+    const auto text = [&] {
+        std::ostringstream out;
+        write_text(report, out);
+        return out.str();
+    };
+    CHECK_THAT(text(),
+               Contains("no verdict: nobody was let in to a single page after 3 logins: 9 status_4xx; look at --page"));
+    CHECK_THAT(text(), !Contains("false logouts"));
+    GIVEN("nobody could sign in") {
+        report.counts.logins = 0;
+        CHECK_THAT(text(), Contains("look at --target, --login and --form"));
+    }
+    GIVEN("one page was") {
+        report.counts.let_in = 1;
+        CHECK_THAT(text(), Contains("false logouts: 0"));
+        CHECK_THAT(text(), !Contains("no verdict"));
+    }
 }

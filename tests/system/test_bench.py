@@ -306,6 +306,14 @@ def test_people_give_up_where_nobody_can_sign_in(site, tmp_path):
     assert "nobody can sign in" in ran.err and "--login" in ran.err
 
 
+def test_there_is_no_verdict_where_every_page_is_refused(site, tmp_path):
+    ran = Ran(command("people", site.gateway, "--people", 2, "--page-views", 6, "--thieves", 0, "--page",
+                      "/status?code=403", "--part", "/status?code=429", "--grace", "50ms"), tmp_path)
+    assert ran.status == 1 and ran.figures["complete"] and not ran.figures["good"]
+    assert ran.figures["let_in"] == 0 and ran.figures["logins"] >= 2
+    assert "no verdict" in ran.out and "status_4xx" in ran.out and "--page" in ran.out and "false logouts" not in ran.out
+
+
 def test_the_same_seed_decides_the_same(site, tmp_path):
     decided = [Ran(people(site.gateway, "--people", 3, "--page-views", 9, "--thieves", 0, "--seed", seed,
                           threads=threads), tmp_path).figures["decisions"] for seed, threads in ((1, 2), (1, 1), (2, 1))]
