@@ -8,7 +8,7 @@ namespace rotagate::bench {
 Browser::Browser(ClientLoop& loop) : loop_(loop) {
     if (!loop.settings().http2) return;
     for (std::size_t i = 0; i < loop.settings().targets.size(); ++i)
-        http2_.push_back(std::make_shared<Http2Connection>(loop));
+        http2_.push_back(std::make_shared<Http2Line>(loop));
 }
 
 std::unique_ptr<HttpClient> Browser::new_client() {

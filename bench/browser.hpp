@@ -17,7 +17,7 @@ public:
 
 private:
     ClientLoop& loop_;
-    std::vector<std::shared_ptr<Http2Connection>> http2_;
+    std::vector<std::shared_ptr<Http2Line>> http2_;
     std::size_t turn_ = 0;
 };
 

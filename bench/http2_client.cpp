@@ -2,8 +2,8 @@
 
 namespace rotagate::bench {
 
-Http2Client::Http2Client(ClientLoop& loop, std::shared_ptr<Http2Connection> connection)
-    : HttpClient(loop), connection_(std::move(connection)), deadline_([this] { give_up(); }) {}
+Http2Client::Http2Client(ClientLoop& loop, std::shared_ptr<Http2Line> line)
+    : HttpClient(loop), line_(std::move(line)), connection_(line_->connection()), deadline_([this] { give_up(); }) {}
 
 Http2Client::~Http2Client() { close(); }
 
@@ -39,6 +39,8 @@ void Http2Client::compose(const Request& request, const CookieJar& jar) {
 }
 
 Task<Failure> Http2Client::send(const Request& request, const CookieJar& jar) {
+    connection_->cancel(exchange_);  // which the connection of the last request may still have something to tell
+    connection_ = line_->connection();
     reused_ = connection_->is_open();
     const Failure failure = co_await connection_->open();
     if (failure != Failure::none) co_return failure;

@@ -71,6 +71,7 @@ struct Http2Connection::Callbacks {
         exchange->has_end = true;
         exchange->id = 0;
         if (error != NGHTTP2_NO_ERROR) exchange->failure = Failure::closed;
+        exchange->refused = error == NGHTTP2_REFUSED_STREAM;  // or beyond the last one that GOAWAY names
         std::erase(self(user).active_, exchange);
         self(user).changed_.push_back(exchange);
         return 0;
@@ -104,7 +105,7 @@ Task<Failure> Http2Connection::open() {
         awaiting_open_.push_back(&opened);
         co_await opened.wait();
     }
-    if (is_open()) co_return Failure::none;
+    if (stream_) co_return Failure::none;
     opening_ = true;
     const Failure failure = co_await connect();
     opening_ = false;
@@ -113,7 +114,6 @@ Task<Failure> Http2Connection::open() {
 }
 
 Task<Failure> Http2Connection::connect() {
-    close(Failure::closed);
     auto connected = co_await loop_.next_connector().connect(loop_.deadlines(), loop_.settings().timeout);
     if (!connected) co_return connect_failure(connected.error());
     const unsigned char* protocol = nullptr;
@@ -136,11 +136,12 @@ void Http2Connection::submit(Http2Exchange& exchange, const Fields& fields) {
     nghttp2_data_provider body{};
     body.source.ptr = &exchange;
     body.read_callback = &read_body;
-    exchange.id = nghttp2_submit_request(session_.get(), nullptr, pairs.data(), pairs.size(),
-                                         exchange.body.empty() ? nullptr : &body, &exchange);
-    if (exchange.id < 0) {  // no stream ids are left, or the server says goodbye
+    if (is_open())
+        exchange.id = nghttp2_submit_request(session_.get(), nullptr, pairs.data(), pairs.size(),
+                                             exchange.body.empty() ? nullptr : &body, &exchange);
+    if (exchange.id <= 0) {  // no stream ids are left, or the server has said goodbye since this was opened
         exchange.id = 0;
-        exchange.has_end = true;
+        exchange.has_end = exchange.refused = true;
         exchange.failure = Failure::closed;
         return;
     }
@@ -171,6 +172,11 @@ void Http2Connection::close(Failure reason) {
     tell();
 }
 
+/// A server that says goodbye leaves it to the client to close.
+void Http2Connection::end_if_done() {
+    if (going_away_ && active_.empty()) close(Failure::closed);
+}
+
 /// Has those go on whose answers have changed.
 void Http2Connection::tell() {
     while (!changed_.empty()) {
@@ -191,6 +197,7 @@ Task<> Http2Connection::read([[maybe_unused]] std::shared_ptr<Http2Connection> s
             stream->consume(static_cast<std::size_t>(n));
             flush();
             tell();
+            if (stream_ == stream) end_if_done();
             continue;
         }
         const proxy::error_code error = co_await stream->more(0);
@@ -204,6 +211,8 @@ void Http2Connection::flush_soon() {
     loop_.post([self = shared_from_this()] {
         self->flush_is_due_ = false;
         self->flush();
+        self->tell();  // of what could not be sent any more
+        self->end_if_done();
     });
 }
 

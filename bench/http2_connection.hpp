@@ -22,6 +22,7 @@ struct Http2Exchange {
     proxy::ResponseHead head;
     std::deque<std::string> text;  ///< that the head's fields are views of
     bool has_head = false, has_end = false;
+    bool refused = false;  ///< the server says that it has not acted on it: it may be asked again
     Failure failure = Failure::none;
     proxy::Signal changed;
 
@@ -31,12 +32,13 @@ struct Http2Exchange {
         head.status = 0;
         head.fields.clear();
         text.clear();
-        has_head = has_end = false;
+        has_head = has_end = refused = false;
         failure = Failure::none;
     }
 };
 
-/// The HTTP/2 connection of a browser, for all of its requests (RFC 9113, by nghttp2). All streams end with it.
+/// An HTTP/2 connection of a browser (RFC 9113, by nghttp2). Where the server says goodbye (GOAWAY, section 6.8), the
+/// requests that it still answers go on, the others are refused, and it ends with the last of them.
 class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
 public:
     using Fields = std::vector<std::pair<std::string_view, std::string_view>>;
@@ -45,9 +47,10 @@ public:
     ~Http2Connection();
 
     bool is_open() const { return stream_ && !going_away_; }
-    /// Connects to the next target, unless it is open.
+    bool is_going_away() const { return stream_ && going_away_; }
+    /// Connects to the next target, unless it is connected.
     Task<Failure> open();
-    /// @param exchange  has to live until it has its end, or is cancelled
+    /// @param exchange  has to live until it has its end, or is cancelled; refused where the server says goodbye
     /// @param fields    are copied
     void submit(Http2Exchange& exchange, const Fields& fields);
     /// Tells the server that nobody waits for the answer any more.
@@ -64,6 +67,7 @@ private:
     void flush();
     void flush_soon();
     void tell();
+    void end_if_done();
 
     ClientLoop& loop_;
     std::shared_ptr<proxy::Stream> stream_;
@@ -72,6 +76,21 @@ private:
     bool opening_ = false, going_away_ = false, sending_ = false, flush_is_due_ = false;
     std::vector<Http2Exchange*> active_, changed_;
     std::vector<proxy::Signal*> awaiting_open_;
+};
+
+/// The connection of a browser to a target: another takes its place once the server says goodbye.
+class Http2Line {
+public:
+    explicit Http2Line(ClientLoop& loop) : loop_(loop), connection_(std::make_shared<Http2Connection>(loop)) {}
+    /// For the next request.
+    std::shared_ptr<Http2Connection> connection() {
+        if (connection_->is_going_away()) connection_ = std::make_shared<Http2Connection>(loop_);
+        return connection_;
+    }
+
+private:
+    ClientLoop& loop_;
+    std::shared_ptr<Http2Connection> connection_;
 };
 
 }  // namespace rotagate::bench

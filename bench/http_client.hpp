@@ -34,7 +34,8 @@ public:
     /// The two halves of ask(), without the second try.
     virtual Task<Failure> send(const Request& request, const CookieJar& jar) = 0;
     virtual Task<Failure> read_head() = 0;
-    /// Whether a kept connection turned out to be closed before it answered anything: nobody has acted on the request.
+    /// Whether a kept connection turned out to be closed before it answered anything, or the server says that it has
+    /// not acted on the request.
     virtual bool was_stale() const = 0;
 
     /// Of the answer; its views hold until read_body().

@@ -4,6 +4,8 @@ import json
 import pathlib
 import re
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -11,6 +13,7 @@ from harness import http1
 from harness.deadlines import PATIENCE, SCALE
 from harness.gateway import BUILD, free_port, route
 from harness.held_up import HeldUpNetwork
+from harness.http2_app import Http2App, answer_plainly
 from harness.program import AppProgram
 
 BENCH = BUILD / "rotagate-bench"
@@ -170,6 +173,55 @@ def test_http2_carries_bodies_both_ways_and_keeps_every_session(site, over_http2
     answered = steps(ran.figures)
     assert ran.failures() == {"status_5xx": answered["broken"]}
     assert answered["POST /count"] > 0 and answered["chunks"] > 0 and answered["logout"] > 0
+
+
+@pytest.fixture
+def http2_app():
+    app = Http2App()
+    yield app
+    app.close()
+
+
+def test_http2_asks_again_what_a_goodbye_leaves_out(http2_app, tmp_path):
+    """RFC 9113 section 6.8: streams above the last one that GOAWAY names were not acted on."""
+    def handle(call):
+        if call.connection is http2_app.connections[0]:
+            return call.connection.send_goaway(call.stream - 1)
+        answer_plainly(call)
+
+    http2_app.handler = handle
+    ran = Ran([BENCH, "load", "--target", f"http://{http2_app.address}", "--http2", "--connections", "1", "--duration",
+               "300ms", "--warm-up", "0"], tmp_path)
+    assert ran.status == 0 and not ran.failures(), ran.out + ran.err
+    assert len(http2_app.connections) == 2
+
+
+def test_http2_has_the_others_go_on_behind_a_goodbye(http2_app, tmp_path):
+    """What is asked for meanwhile goes over another connection."""
+    def log_in(call):
+        call.read_all()
+        call.send_head([("set-cookie", "s=1")], end=True)
+
+    goodbye = threading.Lock()  # said once
+
+    def part(call):
+        call.read_all()
+        with call.connection.changed:  # all that came together has begun
+            is_followed = max(call.connection.calls) > call.stream
+        call.send_head()
+        if is_followed and goodbye.acquire(blocking=False):
+            call.connection.send_goaway(call.stream)
+            end = time.monotonic() + 1
+            while len(http2_app.connections) < 2 and time.monotonic() < end:
+                time.sleep(0.01)
+        call.send(b"part", end=True)
+
+    http2_app.on("/login", log_in)
+    http2_app.on("/part", part)
+    ran = Ran([BENCH, "people", "--target", f"http://{http2_app.address}", "--http2", "--part", "/part", "--people", "1",
+               "--page-views", "20", "--thieves", "0", "--grace", "100ms", "--threads", "1"], tmp_path)
+    assert ran.status == 0 and not ran.failures(), ran.out + ran.err
+    assert len(http2_app.connections) == 2
 
 
 def test_sessions_that_end_are_told_and_users_come_back(site, tmp_path):
