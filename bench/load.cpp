@@ -172,10 +172,12 @@ void LoadRun::collect(double at, double length) {
 /// What was due in time counts, however long it takes: to leave it out would be to leave out the slowest.
 void LoadRun::drain() {
     const auto deadline = Clock::now() + settings_.connection.timeout + 1s;
-    if (!interrupted_ && !on_all([](LoadLoop& load, auto told) { load.end(told); }, deadline))
+    const bool is_whole = !interrupted_;  // else what was under way has not had its time
+    if (is_whole && !on_all([](LoadLoop& load, auto told) { load.end(told); }, deadline))
         progress_ << "the last requests were not answered\n";
     for (const auto& loop : loops_) loop->stop();
     for (std::size_t i = 0; i < loops_.size(); ++i) {
+        if (is_whole) loads_[i]->give_up(Clock::now());
         report_.total.merge(tallies_[i]->take());
         report_.unsent += loads_[i]->unsent();
         report_.worst_lag = std::max(report_.worst_lag, seconds_of(loops_[i]->worst_lag()));

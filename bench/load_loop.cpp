@@ -48,6 +48,7 @@ struct LoadLoop::User {
     bool signed_in = false;
     std::string target, form;  ///< of the request in flight, where they have placeholders
     Clock::time_point due;
+    std::optional<std::size_t> asks;  ///< the step that is due, until it is counted
     proxy::Signal turn;
 };
 
@@ -118,16 +119,20 @@ void LoadLoop::await_due() {
     due_.expires_at(schedule_->next());
     due_.async_wait([this](proxy::error_code error) {
         if (error || ended_) return;
-        // Who has this loop end may be late, on a busy machine.
-        for (const auto now = std::min(Clock::now(), until_); schedule_->next() <= now; schedule_->advance())
-            overdue_.push_back(schedule_->next());
-        while (!overdue_.empty() && !idle_.empty()) {
-            const auto due = overdue_.front();
-            overdue_.pop_front();
-            hand_out(due);
-        }
+        become_due();
         if (schedule_->next() <= until_) await_due();
     });
+}
+
+/// Who has this loop end may be late, on a busy machine.
+void LoadLoop::become_due() {
+    for (const auto now = std::min(Clock::now(), until_); schedule_->next() <= now; schedule_->advance())
+        overdue_.push_back(schedule_->next());
+    while (!overdue_.empty() && !idle_.empty()) {
+        const auto due = overdue_.front();
+        overdue_.pop_front();
+        hand_out(due);
+    }
 }
 
 /// To the user who has been idle for the longest time.
@@ -163,6 +168,7 @@ Task<> LoadLoop::live(User& user) {
 
 Task<> LoadLoop::act(User& user) {
     const std::size_t chosen = mix_.choose(user.random);
+    user.asks = chosen;
     const Failure failure = co_await ask(user, steps_[chosen]);
     const auto now = Clock::now();
     if (user.due < zero_ && now >= zero_) {
@@ -170,6 +176,7 @@ Task<> LoadLoop::act(User& user) {
     } else {
         tally_.record(chosen, std::chrono::duration_cast<Histogram::Duration>(now - user.due), failure);
     }
+    user.asks.reset();
     if (chosen == logout_ || failure == Failure::session_lost) user.signed_in = false;
     if (settings_.scenario.login && !user.signed_in) co_await sign_in(user);
     if (!settings_.keep_alive) user.client->close();
@@ -214,10 +221,18 @@ bool LoadLoop::sent_to_login(const User& user) const {
 // ---- its end --------------------------------------------------------------------------------------------------------
 
 void LoadLoop::end(std::function<void()> done) {
+    if (schedule_) become_due();  // what the timer has not told yet
     ended_ = true;
     due_.cancel();
     all_done_ = std::move(done);
     tell_end();
+}
+
+void LoadLoop::give_up(Clock::time_point now) {
+    for (const auto& user : users_) {
+        if (!user->asks || user->due < zero_) continue;
+        tally_.record(*user->asks, std::chrono::duration_cast<Histogram::Duration>(now - user->due), Failure::timeout);
+    }
 }
 
 void LoadLoop::tell_end() {

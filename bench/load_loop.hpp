@@ -25,6 +25,8 @@ public:
     void begin(Clock::time_point start);
     /// Lets nothing more become due; calls once all that was due is answered, or has failed.
     void end(std::function<void()> done);
+    /// Counts what was due behind the warm-up, and is still not answered, as time-outs. For a loop that has stopped.
+    void give_up(Clock::time_point now);
     /// Requests that were due behind the warm-up, and that nobody has been free for.
     std::size_t unsent() const {
         return static_cast<std::size_t>(overdue_.end() - std::ranges::lower_bound(overdue_, zero_));
@@ -46,6 +48,7 @@ private:
     void hand_out(Clock::time_point due);
     void keep_busy();
     void await_due();
+    void become_due();
     void tell_end();
 
     const LoadSettings& settings_;

@@ -315,6 +315,17 @@ def test_the_rate_is_of_what_was_answered_in_time(site, tmp_path):
     assert figures["rate"] >= (80 if SCALE == 1 else 20), "of which none is left out"
 
 
+def test_all_that_was_due_is_answered_or_failed_or_unsent(new_site, tmp_path):
+    """Also what the tool does not wait for any longer, since it was sent late and is not answered."""
+    app = new_site.app(handler=lambda exchange: exchange.gone() and None)
+    ran = Ran([BENCH, "load", "--target", f"http://{app.address}", "--rate", "40", "--users", "2", "--duration", "990ms",
+               "--warm-up", "0s", "--timeout", "700ms", "--threads", "1"], tmp_path)
+    assert ran.status == 1 and ran.failures().keys() == {"timeout", "unsent"}, ran.out + ran.err
+    assert "the last requests were not answered" in ran.err
+    assert sum(ran.failures().values()) == 40, "one every 25 ms from 0 to 975 ms"
+    assert ran.figures["latency"]["count"] == ran.failures()["timeout"], "what was waited counts"
+
+
 def test_nobody_is_logged_out_by_two_gateways_on_one_redis(new_redis, new_fleet, app, tmp_path):
     fleet = new_fleet(new_redis().url, app=app, routes=ROUTES, **rotation())
     ran = Ran(people(fleet.a, "--target", url(fleet.b), "--people", 8, "--page-views", 80, "--thieves", 0.25), tmp_path)
