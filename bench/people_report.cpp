@@ -50,6 +50,7 @@ void PeopleCounts::merge(const PeopleCounts& other) {
     false_logouts += other.false_logouts;
     inconclusive += other.inconclusive;
     thefts += other.thefts;
+    inconclusive_thefts += other.inconclusive_thefts;
     detected_at_thief += other.detected_at_thief;
     detected_at_owner += other.detected_at_owner;
     undetected += other.undetected;
@@ -80,11 +81,16 @@ void write_verdict(const PeopleReport& report, std::ostream& out) {
                        short_number(per_view(counts, counts.false_logouts)));
     if (counts.inconclusive > 0)
         out << fmt::format(
-            "inconclusive: {} logouts where this machine or the site took longer than the grace; use fewer "
-            "people, or a longer grace\n",
+            "inconclusive: {} logouts where this machine or the site took longer than the grace, or a theft was "
+            "inconclusive; use fewer people, or a longer grace\n",
             counts.inconclusive);
     out << fmt::format("thefts: {}, detected {} of {}: {} when the thief came, {} when the owner came\n", counts.thefts,
                        detected(counts), judged, counts.detected_at_thief, counts.detected_at_owner);
+    if (counts.inconclusive_thefts > 0)
+        out << fmt::format(
+            "inconclusive: {} thefts where thieves got no answer, or errors such as 403 or 429, which tell nothing of "
+            "the session\n",
+            counts.inconclusive_thefts);
     if (counts.detection.count() > 0)
         out << fmt::format("time from first use to detection: p50 {} s, p90 {} s, max {} s (grace {} s)\n",
                            short_number(seconds(counts.detection.at(50))),
@@ -136,6 +142,7 @@ void write_json(const PeopleReport& report, const std::filesystem::path& file) {
                              {"false_logouts_per_page_view", per_view(counts, counts.false_logouts)},
                              {"inconclusive", counts.inconclusive},
                              {"thefts", counts.thefts},
+                             {"inconclusive_thefts", counts.inconclusive_thefts},
                              {"detected", detected(counts)},
                              {"detected_at_thief", counts.detected_at_thief},
                              {"detected_at_owner", counts.detected_at_owner},

@@ -19,8 +19,10 @@ struct PeopleCounts {
     std::uint64_t let_in = 0;         ///< requests that a session was there for
     std::uint64_t turned_away = 0;    ///< the others that the site answered for the session: by 401, or the login page
     std::uint64_t false_logouts = 0;  ///< sessions that ended though nobody logged out, and no thief used them
-    std::uint64_t inconclusive = 0;   ///< the same, but a request or an answer took longer than the grace
-    std::uint64_t thefts = 0;         ///< cookies that were copied and used
+    std::uint64_t inconclusive =
+        0;                     ///< the same, but something took longer than the grace, or a theft was inconclusive
+    std::uint64_t thefts = 0;  ///< cookies that were copied and used
+    std::uint64_t inconclusive_thefts = 0;  ///< of them, those whose answers told nothing of the session
     std::uint64_t detected_at_thief = 0, detected_at_owner = 0;  ///< who was refused first
     std::uint64_t undetected = 0;        ///< accepted where they had to be refused, or the session lived on
     Histogram detection;                 ///< from a copy's first use until it was noticed

@@ -173,6 +173,10 @@ void Person::refused(OwnSession& session, const HttpClient& client, const Reques
     const auto now = Clock::now();
     tally_.change([&](PeopleCounts& counts) {
         if (session.refused_at_thief) return;  // counted there
+        if (session.is_uncertain) {
+            ++counts.inconclusive;
+            return;
+        }
         if (session.first_theft) {
             ++counts.detected_at_owner;
             counts.detection.record(std::chrono::duration_cast<Histogram::Duration>(now - *session.first_theft));

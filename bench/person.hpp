@@ -21,6 +21,7 @@ struct OwnSession {
     bool lost = false;       ///< the site has refused it
     bool is_copied = false;  ///< a thief has its cookies
     bool has_survived = false;
+    bool is_uncertain = false;                          ///< nobody knows whether the site has seen a copy that was used
     std::optional<Clock::time_point> first_theft;       ///< when a thief used a copy first
     std::optional<Clock::time_point> refused_at_thief;  ///< when that ended it
     Superseded superseded;                              ///< since it was copied

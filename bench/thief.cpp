@@ -7,6 +7,7 @@ namespace {
 
 constexpr double victim_polling = 0.25;  // graces between two looks at what the victim does
 constexpr int patience = 60 * 4;         // looks: a victim that browses presents newer cookies long before
+constexpr int most_unclear = 5;          // uses in a row
 
 }  // namespace
 
@@ -59,17 +60,20 @@ Task<Thief::Loot> Thief::copy() {
     co_return loot;
 }
 
-/// Until the thief or the owner is refused, or a copy is accepted that must not be.
+/// Until the thief or the owner is refused, a copy is accepted that must not be, or the answers tell nothing.
 Task<> Thief::exploit(Loot& loot, const TheftPlan& plan) {
     OwnSession& session = *loot.session;
+    int unclear = 0;
     for (std::size_t uses = 0; !session.is_over(); ++uses) {
         const bool worthless = session.superseded.refuses(loot.minted_before, Clock::now());
         const Outcome outcome = co_await use(loot);
         if (session.is_over()) break;  // the owner was refused meanwhile
         if (outcome == Outcome::refused) co_return detected(session);
         if (outcome == Outcome::accepted && worthless) co_return undetected("a superseded cookie was accepted");
-        if (uses < plan.pauses.size()) {
-            co_await pause(plan.pauses[uses]);
+        unclear = outcome == Outcome::unclear ? unclear + 1 : 0;
+        if (unclear == most_unclear) co_return inconclusive(session);
+        if (uses < plan.pauses.size() || unclear > 0) {
+            co_await pause(uses < plan.pauses.size() ? plan.pauses[uses] : 1);
             continue;
         }
         const bool is_worthless = co_await wait_until_worthless(loot);
@@ -121,6 +125,11 @@ void Thief::undetected(std::string_view why) {
         ++counts.undetected;
         counts.add_incident(fmt::format("undetected: {}: {}", victim_.name(), why));
     });
+}
+
+void Thief::inconclusive(OwnSession& session) {
+    session.is_uncertain = true;
+    tally_.change([](PeopleCounts& counts) { ++counts.inconclusive_thefts; });
 }
 
 }  // namespace rotagate::bench

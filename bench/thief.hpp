@@ -19,6 +19,7 @@ private:
         CookieJar jar;
         Clock::time_point minted_before;  ///< its newest cookie is older
     };
+    /// Unclear: no answer, or a 403, 429, 500, ..., which do not tell whether the session was looked at.
     enum class Outcome { accepted, refused, unclear };
 
     Task<> work(std::function<void()> done);
@@ -30,6 +31,7 @@ private:
     Task<> wait_for_owner(const OwnSession& session);
     void detected(OwnSession& session);
     void undetected(std::string_view why);
+    void inconclusive(OwnSession& session);
     Task<> pause(double graces);
 
     const PeopleSettings& settings_;

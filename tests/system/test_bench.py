@@ -343,6 +343,21 @@ def test_thieves_are_missed_where_replays_are_only_reported(new_site, app, tmp_p
     assert "a superseded cookie was accepted" in ran.out
 
 
+@pytest.mark.parametrize("status", [403, 429, 503])
+def test_a_theft_whose_answers_tell_nothing_is_inconclusive(new_site, tmp_path, status):
+    """A firewall or a limit of requests keeps thieves out, who ask as scripts do: they and the session have an end."""
+    app = new_site.app()
+    app.on("/login", lambda exchange: http1.response_bytes(200, {"Set-Cookie": "s=1"}, b"hello"))
+    app.on("/page", lambda exchange: http1.response_bytes(200 if exchange.request.one("Sec-Fetch-Mode") else status))
+    ran = Ran([BENCH, "people", "--target", f"http://{app.address}", "--page", "/page", "--part", "/part", "--people", "2",
+               "--thieves", "1", "--page-views", "8", "--grace", "50ms"], tmp_path)
+    figures = ran.figures
+    assert ran.status == 0 and figures["complete"] and figures["let_in"] > 0, ran.out + ran.err
+    assert figures["inconclusive_thefts"] == figures["thefts"] >= 2
+    assert figures["detected"] == figures["undetected"] == figures["false_logouts"] == 0
+    assert "inconclusive" in ran.out
+
+
 def test_people_are_logged_out_by_mistake_where_the_grace_is_shorter_than_the_network(new_site, app, tmp_path):
     gateway = new_site(app, routes=ROUTES, **rotation(grace=0.1)).gateway
     ran = Ran(people(gateway, "--people", 8, "--page-views", 60, "--thieves", 0, grace=1), tmp_path)
