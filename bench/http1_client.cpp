@@ -55,10 +55,9 @@ void Http1Client::compose(const Request& request, const CookieJar& jar) {
             out_.append("\r\n");
         }
     }
-    if (!request.content_type.empty()) {
-        out_.append("Content-Type: ").append(request.content_type).append("\r\nContent-Length: ");
-        out_.append(std::to_string(request.body.size())).append("\r\n");
-    }
+    if (!request.content_type.empty()) out_.append("Content-Type: ").append(request.content_type).append("\r\n");
+    if (request.tells_length())
+        out_.append("Content-Length: ").append(std::to_string(request.body.size())).append("\r\n");
     out_.append("\r\n");
 }
 
@@ -73,10 +72,13 @@ Task<Failure> Http1Client::send(const Request& request, const CookieJar& jar) {
     path_.assign(request.path());
     to_head_ = request.method == "HEAD";
     loop_.deadlines().arm(deadline_, loop_.settings().timeout);
-    if (stream_->send({out_, request.body})) co_return Failure::none;
-    if (const error_code error = co_await stream_->flush()) co_return failed(error);
+    if (!stream_->send({out_, request.body})) loop_.run(finish_sending(stream_));
     co_return Failure::none;
 }
+
+/// While the answer is read: a server may answer before it has all of the request, and then close, or wait until its
+/// answer is taken. Where nothing more can be sent, what can be read tells why.
+Task<> Http1Client::finish_sending(std::shared_ptr<proxy::Stream> stream) { co_await stream->flush(); }
 
 Task<Failure> Http1Client::read_head() {
     std::size_t scanned = 0;

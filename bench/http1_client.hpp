@@ -25,6 +25,7 @@ private:
     Task<Failure> open();
     Failure failed(proxy::error_code reason);
     void compose(const Request& request, const CookieJar& jar);
+    static Task<> finish_sending(std::shared_ptr<proxy::Stream> stream);
 
     std::shared_ptr<proxy::Stream> stream_;
     proxy::Deadline deadline_;

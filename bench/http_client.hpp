@@ -19,6 +19,10 @@ struct Request {
     bool navigates = false;  ///< as if a page was loaded, in place of what a script asks for
 
     std::string_view path() const { return target.substr(0, target.find('?')); }
+    /// Also where there is no body, but might be one (RFC 9110 section 8.6): else servers answer with 411.
+    bool tells_length() const {
+        return !content_type.empty() || method == "POST" || method == "PUT" || method == "PATCH";
+    }
 };
 
 /// Sends one request at a time, and reads its answer, over whatever protocol there is.

@@ -138,6 +138,38 @@ def test_connections_are_new_where_they_shall_not_be_kept(site, tmp_path):
     assert accepted() - before >= ran.figures["answered"]
 
 
+def load_of(app, tmp_path, request: str, *options) -> Ran:
+    scenario = tmp_path / "one.yaml"
+    scenario.write_text(f"requests: [{request}]")
+    return Ran([BENCH, "load", "--target", f"http://{app.address}", "--scenario", scenario, "--warm-up", "0", *options],
+               tmp_path)
+
+
+def test_an_answer_is_read_while_the_request_is_sent(site, new_site, tmp_path):
+    """One side's buffers are full until the other reads."""
+    ran = load_of(site.app, tmp_path, "{ path: /echo, body: 16MiB }", "--connections", "1", "--duration", "300ms")
+    assert ran.status == 0 and not ran.failures(), ran.out + ran.err
+    app, is_over = new_site.app(), threading.Event()
+
+    def refuse(exchange):
+        exchange.send(http1.response_bytes(413, {"Connection": "close"}, b"too much"))
+        assert is_over.wait(PATIENCE)
+
+    app.on("/upload", refuse)
+    ran = load_of(app, tmp_path, "{ path: /upload, body: 16MiB }", "--rate", "10", "--users", "5", "--duration", "500ms")
+    is_over.set()
+    assert ran.status == 0 and ran.failures() == {"status_4xx": ran.figures["answered"]}, ran.out + ran.err
+
+
+@pytest.mark.parametrize("method, length", [("POST", "0"), ("PUT", "0"), ("PATCH", "0"), ("GET", None), ("DELETE", None)])
+def test_a_request_without_a_body_says_so_where_there_might_be_one(new_site, tmp_path, method, length):
+    """RFC 9110 section 8.6."""
+    app = new_site.app()
+    ran = load_of(app, tmp_path, f"{{ path: /none, method: {method} }}", "--rate", "20", "--duration", "100ms")
+    assert ran.status == 0 and not ran.failures(), ran.out + ran.err
+    assert {request.one("Content-Length") for request in app.requests("/none")} == {length}
+
+
 HAPROXY = """
 defaults
   mode http
