@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "bench/load.hpp"
+#include "bench/option_checks.hpp"
 #include "bench/people.hpp"
 #include "config/units.hpp"
 
@@ -70,7 +71,7 @@ void add_site(CLI::App& command, SiteOptions& site) {
         ->required()
         ->type_name("URL")
         ->allow_extra_args(false);
-    command.add_option("--login", site.login, "path that a login is posted to")->type_name("PATH");
+    command.add_option("--login", site.login, "path that a login is posted to")->type_name("PATH")->check(path_mistake);
     command.add_option("--form", site.form, "what is posted there; {user} is the user's name")->capture_default_str();
     command.add_option("--ca", site.ca, "certificates to trust, PEM; else the system's")
         ->type_name("FILE")
@@ -80,7 +81,7 @@ void add_site(CLI::App& command, SiteOptions& site) {
     command.add_option("--threads", site.threads, "event loops; 0: one per core")->capture_default_str();
     command.add_option("--seed", site.seed, "the same seed decides the same")->capture_default_str();
     add_duration(command, "--timeout", site.timeout, config::between(100ms, 1h), "for a connection, and for an answer");
-    command.add_option("--json", site.json, "write the figures there")->type_name("FILE");
+    command.add_option("--json", site.json, "write the figures there")->type_name("FILE")->check(output_mistake);
 }
 
 ConnectionSettings connection(const SiteOptions& site) {
@@ -129,7 +130,9 @@ void add_load(CLI::App& command, SiteOptions& site, LoadOptions& load) {
     command.add_option("--pid", load.pids, "tell the CPU time of this process (repeatable)")
         ->type_name("PID")
         ->allow_extra_args(false);
-    command.add_option("--report", load.report, "write an HTML page with plots there")->type_name("FILE");
+    command.add_option("--report", load.report, "write an HTML page with plots there")
+        ->type_name("FILE")
+        ->check(output_mistake);
 }
 
 LoadSettings load_settings(const SiteOptions& site, const LoadOptions& load) {
@@ -196,13 +199,16 @@ void add_people(CLI::App& command, SiteOptions& site, PeopleOptions& people) {
     command.get_option("--login")->capture_default_str();
     command.add_option("--logout", people.logout, "path that a logout is posted to")
         ->type_name("PATH")
+        ->check(path_mistake)
         ->capture_default_str();
     command.add_option("--page", people.pages, "page that needs a session (repeatable); {number} is a random number")
         ->type_name("PATH")
+        ->check(path_mistake)
         ->allow_extra_args(false)
         ->capture_default_str();
     command.add_option("--part", people.parts, "what pages load in parallel, needs a session (repeatable)")
         ->type_name("PATH")
+        ->check(path_mistake)
         ->allow_extra_args(false)
         ->capture_default_str();
     command.add_option("--people", people.people, "browsers with one to three tabs")

@@ -18,15 +18,9 @@ using config::Parsed;
 using config::Reader;
 using config::Refusal;
 
+constexpr config::FileCures cures{.empty = "write requests: [{ path: /account }]",
+                                  .no_map = "a scenario is a map such as requests: [{ path: /account }]"};
 constexpr std::uint64_t most_body_bytes = 64 * config::MiB;  // it is held in memory, once
-
-/// What a request line may hold as its target; placeholders are filled in later.
-Parsed<std::string> path_form(std::string_view text) {
-    const bool printable = std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7F; });
-    if (!text.starts_with('/') || !printable)
-        return Refusal{"is not a path; write one that begins with /, percent-encoded"};
-    return std::string(text);
-}
 
 std::string shown(const Step& step) { return step.method + " " + step.path; }
 
@@ -86,6 +80,13 @@ void replace_all(std::string& text, std::string_view what, const std::string& wi
 
 }  // namespace
 
+Parsed<std::string> path_form(std::string_view text) {
+    const bool printable = std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7F; });
+    if (!text.starts_with('/') || !printable)
+        return Refusal{"is not a path; write one that begins with /, percent-encoded"};
+    return std::string(text);
+}
+
 Step form_step(const std::string& path, const std::string& form) {
     Step step;
     step.method = "POST";
@@ -114,7 +115,8 @@ Scenario parse_scenario(const std::string& yaml, const std::filesystem::path& na
     config::Report report(name.string());
     Scenario scenario;
     try {
-        if (const auto tree = config::parse_tree(yaml, report)) scenario = read_scenario(Reader(*tree, "", report));
+        if (const auto tree = config::parse_tree(yaml, report, cures))
+            scenario = read_scenario(Reader(*tree, "", report));
     } catch (const config::Report::Full&) {
         report.warning({}, "and more");
     }

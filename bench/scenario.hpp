@@ -4,9 +4,15 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "config/reader.hpp"
+
 namespace rotagate::bench {
+
+/// What a request line may hold as its target; placeholders are filled in later.
+config::Parsed<std::string> path_form(std::string_view text);
 
 /// One kind of request that users make. In `path` and `form`, {user} stands for the user's name, {number} for a random
 /// number of up to six digits.

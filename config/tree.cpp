@@ -168,25 +168,24 @@ void require_text(const std::string& text) {
     }
 }
 
-TreeNode build(const std::string& text) {
+TreeNode build(const std::string& text, const FileCures& cures) {
     require_text(text);
     std::istringstream in(text + "\n...\n");  // else a quote that nobody closes would run to the end unnoticed
     YAML::Parser parser(in);
     TreeBuilder builder;
     parser.HandleNextDocument(builder);
     if (!builder.root || builder.root->kind == TreeNode::Kind::null)
-        throw Refused{{}, "the file is empty; it needs listen, upstreams and routes"};
-    if (builder.root->kind != TreeNode::Kind::map)
-        throw Refused{builder.root->at, "a configuration is a map of settings such as listen: and routes:"};
+        throw Refused{{}, "the file is empty; " + std::string(cures.empty)};
+    if (builder.root->kind != TreeNode::Kind::map) throw Refused{builder.root->at, std::string(cures.no_map)};
     parser.HandleNextDocument(builder);
     return std::move(*builder.root);
 }
 
 }  // namespace
 
-std::optional<TreeNode> parse_tree(const std::string& text, Report& report) {
+std::optional<TreeNode> parse_tree(const std::string& text, Report& report, const FileCures& cures) {
     try {
-        return build(text);
+        return build(text, cures);
     } catch (const Refused& refused) {
         report.error(refused.at, refused.message);
     } catch (const YAML::Exception& e) {

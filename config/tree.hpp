@@ -26,11 +26,17 @@ inline constexpr std::size_t max_file_bytes = 1 << 20;
 inline constexpr int max_depth = 32;
 inline constexpr std::size_t max_aliased_nodes = 10000;  ///< values that aliases copy, altogether
 
+/// What a file has to be, for who wrote something else.
+struct FileCures {
+    std::string_view empty = "it needs listen, upstreams and routes";
+    std::string_view no_map = "a configuration is a map of settings such as listen: and routes:";
+};
+
 /// Parses one YAML document into the tree of a map.
 /// Refused, with a line in `report`: over 1 MiB, text that is not UTF-8, control characters, nesting deeper than 32,
 /// aliases that stand for more than 10000 values, explicit tags, keys that are lists or maps, several documents, and
 /// whatever is not YAML.
 /// @return none where anything was refused
-std::optional<TreeNode> parse_tree(const std::string& text, Report& report);
+std::optional<TreeNode> parse_tree(const std::string& text, Report& report, const FileCures& cures = {});
 
 }  // namespace rotagate::config

@@ -61,6 +61,11 @@ requests:
     CHECK_THAT(told, Contains("requests[2].method: GET has no body"));
     CHECK_THAT(told, Contains("requests[3].paht"));
     CHECK_THAT(told, Contains("login: is missing"));
+    CHECK_THAT(mistakes("requests: [{ path: /a b }, { path: '/\u00e4' }]"),
+               Contains("mix.yaml:1:20: requests[0].path: '/a b' is not a path") && Contains("requests[1].path"));
+    CHECK_THAT(mistakes(""), Contains("mix.yaml:1:1: the file is empty; write requests:"));
+    CHECK_THAT(mistakes("- /account"), Contains("mix.yaml:1:1: a scenario is a map such as requests:"));
+    CHECK_THAT(mistakes("login: { path: /login }"), Contains("mix.yaml:1:1: requests: no request has a weight"));
     CHECK_THAT(mistakes("requests: []"), Contains("no request has a weight"));
     CHECK_THAT(mistakes("requests: [{ path: /, weight: 0 }]"), Contains("no request has a weight"));
 }

@@ -304,6 +304,22 @@ def test_a_wrong_command_line_does_nothing(arguments):
     assert subprocess.run([BENCH, *arguments], capture_output=True, timeout=PATIENCE).returncode == 2
 
 
+@pytest.mark.parametrize("what, option, told", [
+    ("load", ["--json", "/nowhere/figures.json"], "/nowhere/figures.json' cannot be written"),
+    ("load", ["--report", "/nowhere/page.html"], "/nowhere/page.html' cannot be written"),
+    ("load", ["--login", "login"], "'login' is not a path"),
+    ("people", ["--json", "/nowhere/figures.json"], "/nowhere/figures.json' cannot be written"),
+    ("people", ["--login", "/log in"], "'/log in' is not a path"),
+    ("people", ["--logout", "logout"], "'logout' is not a path"),
+    ("people", ["--page", "/a\nb"], "is not a path"), ("people", ["--part", "tile"], "'tile' is not a path")])
+def test_what_would_only_be_noticed_later_is_told_at_the_start(what, option, told):
+    rate = ["--rate", "1"] if what == "load" else []
+    done = subprocess.run([BENCH, what, "--target", "https://a", *rate, *option], capture_output=True, text=True,
+                          timeout=PATIENCE)
+    assert done.returncode == 2 and told in done.stderr, done.stderr
+    assert option[0] in done.stderr
+
+
 def test_help_names_every_option():
     for what in ("load", "people"):
         shown = subprocess.run([BENCH, what, "--help"], capture_output=True, text=True, timeout=PATIENCE)
