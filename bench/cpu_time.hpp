@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -8,9 +9,13 @@ namespace rotagate::bench {
 
 using CpuTime = std::chrono::duration<double>;
 
-/// What a process of this machine has used so far, user and system time of all its threads; none: there is no such
-/// process.
-std::optional<CpuTime> cpu_time_of(int pid);
+struct ProcessTimes {
+    CpuTime used{};             ///< so far, user and system time of all its threads
+    std::uint64_t started = 0;  ///< clock ticks since the machine was: tells it from another one that got its id
+};
+
+/// Of a process of this machine. None: there is no such process, or it has ended.
+std::optional<ProcessTimes> process_times(int pid);
 /// Its name; empty: there is no such process.
 std::string name_of(int pid);
 /// What this process has used.

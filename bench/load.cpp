@@ -43,6 +43,7 @@ private:
     std::ostream& progress_;
     Interruption interruption_;
     bool interrupted_ = false;
+    std::vector<ProcessTimes> before_;  ///< of report_.processes
     std::vector<std::unique_ptr<Tally>> tallies_;
     std::vector<std::unique_ptr<ClientLoop>> loops_;
     std::vector<std::unique_ptr<LoadLoop>> loads_;  // before loops_ they go: their connections belong to those
@@ -54,8 +55,10 @@ LoadRun::LoadRun(const LoadSettings& settings, std::ostream& progress) : setting
     const auto count = static_cast<unsigned>(std::min<std::size_t>(settings.threads, settings.users));
     report_.step_names = LoadLoop::step_names(settings.scenario);
     for (const int pid : settings.pids) {
-        if (!cpu_time_of(pid)) throw std::runtime_error(fmt::format("--pid {}: there is no such process", pid));
+        const auto times = process_times(pid);
+        if (!times) throw std::runtime_error(fmt::format("--pid {}: there is no such process", pid));
         report_.processes.push_back({pid, name_of(pid), 0});
+        before_.push_back(*times);
     }
     for (unsigned i = 0; i < count; ++i) {
         tallies_.push_back(std::make_unique<Tally>(report_.step_names.size()));
@@ -122,8 +125,16 @@ bool LoadRun::sign_in() {
 
 /// Called before and after what is measured: leaves the difference.
 void LoadRun::note_cpu() {
-    for (ProcessUse& process : report_.processes)
-        process.seconds = cpu_time_of(process.pid).value_or(CpuTime(0)).count() - process.seconds;
+    for (std::size_t i = 0; i < before_.size(); ++i) {
+        ProcessUse& process = report_.processes[i];
+        const auto now = process_times(process.pid);
+        if (now && now->started == before_[i].started) {
+            process.seconds = (now->used - before_[i].used).count();
+            before_[i] = *now;
+        } else {
+            process.seconds.reset();
+        }
+    }
     report_.own_cpu = own_cpu_time().count() - report_.own_cpu;
 }
 

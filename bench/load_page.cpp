@@ -114,7 +114,7 @@ void add_figures(Page& page, const LoadReport& report) {
     page.figure(ms(latency.max()), "longest");
     page.figure(std::to_string(failed), "failed", failed == 0 ? "good" : "bad");
     for (const ProcessUse& process : report.processes)
-        page.figure(short_number(report.per_request(process.seconds)) + " µs",
+        page.figure(process.seconds ? short_number(report.per_request(*process.seconds)) + " µs" : "ended",
                     "CPU of " + process.name + " per request");
     page.end_figures();
 }
@@ -152,8 +152,13 @@ void add_tables(Page& page, const LoadReport& report) {
     const auto use = [&](const std::string& name, double seconds) {
         page.row({name, short_number(report.per_request(seconds)), short_number(seconds / report.measured * 100)});
     };
-    for (const ProcessUse& process : report.processes)
-        use(fmt::format("{} ({})", process.name, process.pid), process.seconds);
+    for (const ProcessUse& process : report.processes) {
+        const std::string name = fmt::format("{} ({})", process.name, process.pid);
+        if (process.seconds)
+            use(name, *process.seconds);
+        else
+            page.row({name, "ended", "ended"});
+    }
     use("rotagate-bench itself", report.own_cpu);
     page.end_table();
 

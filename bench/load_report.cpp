@@ -42,9 +42,13 @@ void write_text(const LoadReport& report, std::ostream& out) {
         if (report.total.failures[i] > 0)
             out << fmt::format("failed: {:<14} {}\n", failure_names[i], report.total.failures[i]);
     if (report.unsent > 0) out << fmt::format("failed: {:<14} {}\n", "unsent", report.unsent);
-    for (const ProcessUse& process : report.processes)
-        out << fmt::format("CPU of {} ({}): {:.1f} us per request, {:.0f} % of a core\n", process.name, process.pid,
-                           report.per_request(process.seconds), process.seconds / report.measured * 100);
+    for (const ProcessUse& process : report.processes) {
+        if (process.seconds)
+            out << fmt::format("CPU of {} ({}): {:.1f} us per request, {:.0f} % of a core\n", process.name, process.pid,
+                               report.per_request(*process.seconds), *process.seconds / report.measured * 100);
+        else
+            out << fmt::format("CPU of {} ({}): ended before the load did\n", process.name, process.pid);
+    }
     out << fmt::format("CPU of this tool: {:.1f} us per request; it was late by {} ms at most\n",
                        report.per_request(report.own_cpu), short_number(report.worst_lag * 1000));
 }
@@ -98,10 +102,12 @@ json::array steps_json(const LoadReport& report) {
 json::array processes_json(const LoadReport& report) {
     json::array processes;
     for (const ProcessUse& process : report.processes) {
-        processes.push_back(json::object{{"pid", process.pid},
-                                         {"name", process.name},
-                                         {"cpu_seconds", process.seconds},
-                                         {"cpu_us_per_request", report.per_request(process.seconds)}});
+        json::object one{{"pid", process.pid}, {"name", process.name}, {"ended", !process.seconds}};
+        if (process.seconds) {
+            one["cpu_seconds"] = *process.seconds;
+            one["cpu_us_per_request"] = report.per_request(*process.seconds);
+        }
+        processes.push_back(std::move(one));
     }
     return processes;
 }

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <filesystem>
 #include <iosfwd>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,7 +25,7 @@ struct Second {
 struct ProcessUse {
     int pid = 0;
     std::string name;
-    double seconds = 0;
+    std::optional<double> seconds;  ///< none: it has ended meanwhile
 };
 
 /// How a load went.

@@ -96,6 +96,26 @@ def test_a_closed_loop_keeps_every_session_through_its_rotation(site, tmp_path):
     assert not site.gateway.security_log("replay")
 
 
+def test_a_process_that_ends_under_the_load_has_no_figure(new_site, tmp_path):
+    app = new_site.app()
+    with subprocess.Popen(["sleep", "1000"]) as process:
+        def end(exchange):
+            process.kill()
+            process.wait()
+            return http1.response_bytes(200)
+
+        app.on("/", end)
+        page = tmp_path / "report.html"
+        try:
+            ran = Ran([BENCH, "load", "--target", f"http://{app.address}", "--connections", "1", "--duration", "100ms",
+                       "--warm-up", "0", "--pid", str(process.pid), "--report", page], tmp_path)
+        finally:
+            process.kill()
+    assert ran.status == 0 and f"CPU of sleep ({process.pid}): ended" in ran.out, ran.out + ran.err
+    assert ran.figures["processes"] == [{"pid": process.pid, "name": "sleep", "ended": True}]
+    assert "<td>ended</td>" in page.read_text()
+
+
 SCENARIO = """
 login: { path: /login, form: "user={user}" }
 logout: { path: /logout, weight: 10 }
