@@ -1,7 +1,5 @@
 #include "bench/client_loop.hpp"
 
-#include <algorithm>
-
 namespace rotagate::bench {
 
 ClientLoop::ClientLoop(const ConnectionSettings& settings) : settings_(settings) {
@@ -39,10 +37,9 @@ void ClientLoop::stop() {
 void ClientLoop::tick() {
     ticks_.async_wait([this](proxy::error_code error) {
         if (error) return;
-        const auto now = Clock::now();
-        worst_lag_ = std::max(worst_lag_, now - ticks_.expiry());
+        note_lag(ticks_.expiry());
         wall_clock_ = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-        deadlines_.tick(now);
+        deadlines_.tick(Clock::now());
         ticks_.expires_after(proxy::Deadlines::tick_length);
         tick();
     });
@@ -51,7 +48,10 @@ void ClientLoop::tick() {
 Task<> ClientLoop::sleep_until(Clock::time_point time) {
     asio::steady_timer timer(loop_, time);
     proxy::Signal over;
-    timer.async_wait([&](proxy::error_code) { over.notify(); });
+    timer.async_wait([&](proxy::error_code) {
+        note_lag(time);
+        over.notify();
+    });
     co_await over.wait();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <functional>
@@ -62,7 +63,12 @@ public:
     proxy::Deadlines& deadlines() { return deadlines_; }
     /// For the lifetimes of cookies; a tick old at most.
     std::chrono::sys_seconds wall_clock() const { return wall_clock_; }
-    /// How late the loop has ever been: what it measures is wrong by as much.
+    /// Tells that a connection could not be made since this machine had no port for it.
+    void note_no_port() { ++no_port_; }
+    std::uint64_t no_port() const { return no_port_; }
+    /// Tells that what was due then is handled now.
+    void note_lag(Clock::time_point due) { worst_lag_ = std::max(worst_lag_, Clock::now() - due); }
+    /// The longest time between when a timer was due and when it was handled: what is measured is wrong by as much.
     Clock::duration worst_lag() const { return worst_lag_; }
 
 private:
@@ -77,6 +83,7 @@ private:
     asio::steady_timer ticks_{loop_};
     std::chrono::sys_seconds wall_clock_{};
     Clock::duration worst_lag_{};
+    std::uint64_t no_port_ = 0;
     std::optional<proxy::Tasks> tasks_{std::in_place};
     std::thread thread_;
 };

@@ -37,7 +37,7 @@ Task<Failure> Http1Client::open() {
         stream_ = std::move(*connected);
         co_return Failure::none;
     }
-    co_return connect_failure(connected.error());
+    co_return connect_failure(loop_, connected.error());
 }
 
 void Http1Client::compose(const Request& request, const CookieJar& jar) {

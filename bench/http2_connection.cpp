@@ -115,7 +115,7 @@ Task<Failure> Http2Connection::open() {
 
 Task<Failure> Http2Connection::connect() {
     auto connected = co_await loop_.next_connector().connect(loop_.deadlines(), loop_.settings().timeout);
-    if (!connected) co_return connect_failure(connected.error());
+    if (!connected) co_return connect_failure(loop_, connected.error());
     const unsigned char* protocol = nullptr;
     unsigned size = 0;
     if (SSL* ssl = (*connected)->ssl()) SSL_get0_alpn_selected(ssl, &protocol, &size);

@@ -44,7 +44,8 @@ unsigned HttpClient::adopt_cookies(CookieJar& jar) const {
     return adopted;
 }
 
-Failure connect_failure(proxy::error_code reason) {
+Failure connect_failure(ClientLoop& loop, proxy::error_code reason) {
+    if (reason == boost::system::errc::address_not_available) loop.note_no_port();
     if (reason == asio::error::timed_out) return Failure::timeout;
     const bool is_tls =
         reason.category() == asio::error::get_ssl_category() || reason == asio::ssl::error::stream_truncated;

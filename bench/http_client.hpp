@@ -63,7 +63,7 @@ protected:
     std::string path_;  ///< of the request
 };
 
-/// How a connection that could not be made has failed.
-Failure connect_failure(proxy::error_code reason);
+/// How a connection that could not be made has failed; the loop counts what is this machine's own limit.
+Failure connect_failure(ClientLoop& loop, proxy::error_code reason);
 
 }  // namespace rotagate::bench

@@ -191,6 +191,7 @@ void LoadRun::drain() {
         if (is_whole) loads_[i]->give_up(Clock::now());
         report_.total.merge(tallies_[i]->take());
         report_.unsent += loads_[i]->unsent();
+        report_.no_port += loops_[i]->no_port();
         report_.worst_lag = std::max(report_.worst_lag, seconds_of(loops_[i]->worst_lag()));
     }
 }

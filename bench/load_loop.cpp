@@ -119,6 +119,7 @@ void LoadLoop::await_due() {
     due_.expires_at(schedule_->next());
     due_.async_wait([this](proxy::error_code error) {
         if (error || ended_) return;
+        loop_.note_lag(due_.expiry());
         become_due();
         if (schedule_->next() <= until_) await_due();
     });

@@ -143,6 +143,8 @@ void add_tables(Page& page, const LoadReport& report) {
     for (std::size_t i = 1; i < failure_names.size(); ++i)
         if (report.total.failures[i] > 0)
             page.row({std::string(failure_names[i]), std::to_string(report.total.failures[i])});
+    if (report.no_port > 0)
+        page.row({fmt::format("connections that {}", no_port_cure), std::to_string(report.no_port)});
     if (report.unsent > 0) page.row({"unsent", std::to_string(report.unsent)});
     if (report.total.failed() + report.unsent == 0) page.row({"none", "0"});
     page.end_table();
@@ -166,7 +168,7 @@ void add_tables(Page& page, const LoadReport& report) {
     page.begin_table({"setting", "value"});
     page.row({"started", report.started});
     for (const auto& [name, value] : report.settings) page.row({name, value});
-    page.row({"the tool was late by at most", short_number(report.worst_lag * 1000) + " ms"});
+    page.row({"the tool's timers were late by at most", short_number(report.worst_lag * 1000) + " ms"});
     page.end_table();
 }
 

@@ -41,6 +41,7 @@ void write_text(const LoadReport& report, std::ostream& out) {
     for (std::size_t i = 1; i < failure_names.size(); ++i)
         if (report.total.failures[i] > 0)
             out << fmt::format("failed: {:<14} {}\n", failure_names[i], report.total.failures[i]);
+    if (report.no_port > 0) out << fmt::format("{} connections {}\n", report.no_port, no_port_cure);
     if (report.unsent > 0) out << fmt::format("failed: {:<14} {}\n", "unsent", report.unsent);
     for (const ProcessUse& process : report.processes) {
         if (process.seconds)
@@ -49,7 +50,7 @@ void write_text(const LoadReport& report, std::ostream& out) {
         else
             out << fmt::format("CPU of {} ({}): ended before the load did\n", process.name, process.pid);
     }
-    out << fmt::format("CPU of this tool: {:.1f} us per request; it was late by {} ms at most\n",
+    out << fmt::format("CPU of this tool: {:.1f} us per request; its timers were late by {} ms at most\n",
                        report.per_request(report.own_cpu), short_number(report.worst_lag * 1000));
 }
 
@@ -126,6 +127,7 @@ void write_json(const LoadReport& report, const std::filesystem::path& file) {
                              {"answered_in_time", report.in_time},
                              {"rate", report.rate()},
                              {"failed", failed},
+                             {"no_port", report.no_port},
                              {"latency", latency_json(report.total.latency)},
                              {"steps", steps_json(report)},
                              {"processes", processes_json(report)},

@@ -38,10 +38,11 @@ struct LoadReport {
     double measured = 0;                  ///< seconds
     std::uint64_t in_time = 0;            ///< answers that came in them
     std::uint64_t later = 0;              ///< of what was due in them; they count for the latency only
+    std::uint64_t no_port = 0;            ///< of those that failed to connect: this machine had no port for them
     std::uint64_t unsent = 0;             ///< requests that were due, and for which nobody was free to the end
     std::vector<ProcessUse> processes;
     double own_cpu = 0;    ///< seconds
-    double worst_lag = 0;  ///< seconds: how late the tool itself has been
+    double worst_lag = 0;  ///< seconds, of the tool's own timers
 
     double rate() const;  ///< answers per second
     /// Microseconds per answered request.

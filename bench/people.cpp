@@ -126,6 +126,7 @@ PeopleReport PeopleRun::run() {
     report.seconds = seconds();
     for (const auto& crowd : crowds_) {
         crowd->loop.stop();
+        report.no_port += crowd->loop.no_port();
         report.worst_lag = std::max(report.worst_lag, std::chrono::duration<double>(crowd->loop.worst_lag()).count());
     }
     report.counts = counts();

@@ -114,8 +114,9 @@ void write_text(const PeopleReport& report, std::ostream& out) {
     }
     for (std::size_t i = 1; i < counts.failures.size(); ++i)
         if (counts.failures[i] > 0) out << fmt::format("failed: {:<14} {}\n", failure_names[i], counts.failures[i]);
+    if (report.no_port > 0) out << fmt::format("{} connections {}\n", report.no_port, no_port_cure);
     for (const std::string& line : counts.incidents) out << line << '\n';
-    out << fmt::format("seed {}, decisions {:016x}; this tool was late by {} ms at most\n", report.seed,
+    out << fmt::format("seed {}, decisions {:016x}; this tool's timers were late by {} ms at most\n", report.seed,
                        counts.decisions, short_number(report.worst_lag * 1000));
     if (!report.is_complete) out << "interrupted: thefts that were under way are not judged\n";
 }
@@ -151,6 +152,7 @@ void write_json(const PeopleReport& report, const std::filesystem::path& file) {
                                                                 {"p90", seconds(counts.detection.at(90))},
                                                                 {"max", seconds(counts.detection.max())}}},
                              {"failed", met_failures_json(counts.failures)},
+                             {"no_port", report.no_port},
                              {"incidents", incidents},
                              {"worst_lag_us", report.worst_lag * 1e6}};
     std::ofstream out(file);

@@ -55,8 +55,9 @@ private:
 struct PeopleReport {
     PeopleCounts counts;
     double seconds = 0;
-    double grace = 0;      ///< seconds
-    double worst_lag = 0;  ///< seconds: how late the tool itself has been
+    double grace = 0;           ///< seconds
+    double worst_lag = 0;       ///< seconds, of the tool's own timers
+    std::uint64_t no_port = 0;  ///< connections that could not be made for want of a port of this machine
     std::uint64_t seed = 0;
     bool is_complete = false;  ///< not interrupted
 
