@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import subprocess
+import tempfile
 
 import pytest
 
@@ -151,8 +152,9 @@ class Machine:
 
 
 @pytest.fixture
-def machine(package, scripts, tmp_path) -> Machine:
-    return Machine(package, scripts, tmp_path)
+def machine(package, scripts) -> Machine:
+    with tempfile.TemporaryDirectory() as folder:  # with a short name: the path of a socket has 107 bytes at most
+        yield Machine(package, scripts, pathlib.Path(folder))
 
 
 def test_the_installation_makes_a_user_and_a_key_and_starts_nothing(machine):
