@@ -229,6 +229,7 @@ struct Route {
     WebSocket websocket;
     std::optional<RateLimit> rate_limit;  ///< of each client's address
     bool encoded_slashes = false;         ///< `encoded_slashes: allow`: forward %2f untouched
+    bool any_encoding = false;            ///< `path_encoding: any`: forward triplets that are no UTF-8 untouched
 };
 
 // ---- the rest -------------------------------------------------------------------------------------------------------

@@ -169,6 +169,7 @@ Route read_route(Reader& yaml, const Names& upstreams) {
     if (auto websocket = yaml.map("websocket")) route.websocket = read_websocket(*websocket, route.access);
     if (auto limit = yaml.map("rate_limit")) route.rate_limit = read_rate_limit(*limit);
     yaml.read("encoded_slashes", route.encoded_slashes, one_of<bool>({{"allow", true}, {"refuse", false}}));
+    yaml.read("path_encoding", route.any_encoding, one_of<bool>({{"any", true}, {"utf8", false}}));
     yaml.reject_unknown();
     return route;
 }

@@ -45,8 +45,18 @@ std::size_t utf8_triplets(std::string_view text, std::size_t at) {
     return 3 * (more + 1);
 }
 
+/// Whether triplets begin an overlong form of an ASCII character there, such as "%c0%af", which lenient decoders take
+/// for it: for a "/" that nobody else sees.
+bool is_overlong(std::string_view text, std::size_t at) {
+    const int lead = triplet(text, at), next = triplet(text, at + 3);
+    const auto below = [&](int limit) { return next >= 0x80 && next < limit; };
+    if (lead == 0xc0 || lead == 0xc1) return below(0xc0) || next == '.' || text.substr(at + 3).starts_with('.');
+    if (lead == 0xe0) return below(0xa0);
+    return (lead == 0xf0 && below(0x90)) || (lead == 0xf8 && below(0x88)) || (lead == 0xfc && below(0x84));
+}
+
 /// Undoes the percent-encoding of unreserved characters. @return false: malformed, or ambiguous by itself
-bool decode(std::string_view path, std::string& out, bool& encoded_slash) {
+bool decode(std::string_view path, std::string& out, Target& found) {
     for (std::size_t at = 0; at < path.size();) {
         if (path[at] != '%') {
             if (class_of(path[at]) == Class::bad) return false;
@@ -57,8 +67,10 @@ bool decode(std::string_view path, std::string& out, bool& encoded_slash) {
         std::size_t kept = 3;
         if (byte < 0x20 || byte == 0x7f || byte == '\\') return false;
         if (byte >= 0x80) kept = utf8_triplets(path, at);
-        if (kept == 0) return false;
-        encoded_slash |= byte == '/';
+        if (kept == 0 && is_overlong(path, at)) return false;
+        found.no_utf8 |= kept == 0;
+        kept = std::max(kept, std::size_t{3});
+        found.encoded_slash |= byte == '/';
         if (grammar::in(grammar::unreserved, static_cast<char>(byte))) {
             out += static_cast<char>(byte);
         } else {
@@ -165,7 +177,7 @@ std::optional<Target> canonical_target(std::string_view target, std::string& sto
 
     storage.clear();
     storage.reserve(path_end);
-    if (!decode(result.path, storage, result.encoded_slash)) return std::nullopt;
+    if (!decode(result.path, storage, result)) return std::nullopt;
     if (!resolve(storage) || hides_second_layer(storage)) return std::nullopt;
     result.path = storage;
     return result;

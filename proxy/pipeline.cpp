@@ -60,6 +60,8 @@ std::optional<Answer> unacceptable(EventLoop& loop, const Exchange& x) {
     if (auto answer = over_the_rate(loop, x)) return answer;
     if (x.target.encoded_slash && !x.route->encoded_slashes)
         return Answer{.status = 400, .reason = "encoded_slash", .location = {}, .close = true};
+    if (x.target.no_utf8 && !x.route->any_encoding)
+        return Answer{.status = 400, .reason = "path_not_utf8", .location = {}, .close = true};
     const std::uint64_t limit = x.site->config.limits.body_bytes;
     if (limit > 0 && x.request.framing == Framing::length && x.request.content_length > limit)
         return Answer{.status = 413, .reason = "body_too_large", .location = {}, .close = true};

@@ -137,6 +137,7 @@ SCENARIO("sessions and a route's access must fit together", "[config][rules]") {
          "50: routes[0].on_unauthenticated.redirect: stands beside a status; write one of them (what is no page load "
          "gets "
          "401 anyway)"},
+        {"path_encoding: latin1", "20: routes[0].path_encoding: 'latin1' is not one of any or utf8"},
         {"encoded_slashes: yes", "22: routes[0].encoded_slashes: 'yes' is not one of allow or refuse"},
         {"host: client", "11: routes[0].host: 'client' is not one of preserve or upstream"},
     };

@@ -43,6 +43,7 @@ void check(const Target& target, std::string_view input) {
     const auto again = canonical_target(target.path, storage);
     require(again && again->path == target.path && again->query.empty());
     require(target.encoded_slash || !again->encoded_slash);
+    require(target.no_utf8 || !again->no_utf8);
     require(target.path.starts_with('/') && target.path.find("//") == std::string_view::npos);
     require(input.ends_with(target.query) && (target.query.empty() || target.query.front() == '?'));
     require(target.path.size() <= input.size());

@@ -14,6 +14,7 @@ def guarded(module_sites):
     """Everything is public but /admin."""
     return module_sites(routes=[route("/login", "optional", sessions="control"), route("/admin"), route("/admin/"),
                                 route("/@staff/"), route("/a%7Cb/"), route("/canary/"), route("/slashes/", "public", encoded_slashes="allow"),
+                                route("/old-links/", "public", path_encoding="any"),
                                 route("/slashes-private/", encoded_slashes="allow"), route("/", "public")])
 
 
@@ -51,7 +52,9 @@ PATHS = {
     "/..;/admin": REFUSED, "/admin/..;": REFUSED, "/%c0%afadmin": REFUSED, "/%c0%aeadmin": REFUSED,
     "/%c0%ae%c0%ae/admin": REFUSED,
     "/%e0%80%afadmin": REFUSED, "/%f0%80%80%afadmin": REFUSED, "/%ff": REFUSED, "/%ed%a0%80": REFUSED,
-    "/%e2%88": REFUSED,
+    "/%e2%88": REFUSED, "/caf%E9": REFUSED, "/old-links/caf%E9": "/old-links/caf%E9",
+    "/old-links/%83%65%83%58": "/old-links/%83e%83X", "/old-links/%c0%af": REFUSED, "/old-links/../caf%E9": REFUSED,
+    "/old-links/%c0%2e%c0%2e/admin": REFUSED,
     "/\xe2\x88\x95admin": REFUSED, "/caf\xe9": REFUSED, "/%252e%252e/admin": REFUSED,
     "/x/%252e%252e%252fadmin": REFUSED,
     "/%252fadmin": REFUSED, "/%255cadmin": REFUSED, "/admin%2500": REFUSED, "/%25252fadmin": REFUSED,
