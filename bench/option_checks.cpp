@@ -19,9 +19,10 @@ std::string path_mistake(const std::string& text) {
 std::string output_mistake(const std::string& file) {
     std::error_code unknown;
     const auto status = std::filesystem::status(file, unknown);
-    const bool is_new = !std::filesystem::exists(status);
+    const bool is_new = !std::filesystem::exists(std::filesystem::symlink_status(file, unknown));
     // Who reads from a pipe would take this for its end.
-    if (!is_new && !std::filesystem::is_regular_file(status) && !std::filesystem::is_directory(status)) return {};
+    const bool is_there = std::filesystem::exists(status);
+    if (is_there && !std::filesystem::is_regular_file(status) && !std::filesystem::is_directory(status)) return {};
     std::ofstream out(file, std::ios::app);
     if (!out)
         return "'" + file + "' cannot be written: " + std::generic_category().message(errno) +

@@ -44,7 +44,11 @@ Connection::Connection(EventLoop& loop, std::shared_ptr<const Listening> listeni
       stream_(std::make_shared<Stream>(loop.context, std::move(socket),
                                        frontend_.tls ? frontend_.tls->accept() : nullptr, Buffer::client_size)),
       deadline_([this] { on_deadline(); }),
-      writing_([this] { stream_->was_taken(slowest) ? watch_client() : stream_->give_up_sending(); }) {
+      writing_([this] {
+          // One who takes it slowly may not hold up the gateway's end.
+          const bool goes_on = stream_->was_taken(slowest) && !frontend_.ending();
+          goes_on ? watch_client() : stream_->give_up_sending();
+      }) {
     frontend_.ssl = stream_->ssl();
     loop_.connections_->push_back(*this);
     loop_.metrics.connections_open.add();

@@ -51,6 +51,7 @@ Task<> upload(EventLoop& loop, Exchange& x, Http2Upload& state) {
     // Once it has answered, it is the answer's pace that counts.
     Deadline sending([&] {
         if (state.answered) return;
+        if (!state.app) return loop.deadlines.arm(sending, timeout);  // another one is looked for
         const bool slow = state.body.taken() - std::exchange(taken, state.body.taken()) >= slowest;
         slow ? loop.deadlines.arm(sending, timeout) : state.give_up(asio::error::timed_out);
     });

@@ -33,8 +33,10 @@ std::optional<std::string_view> parameter(std::string_view element, std::string_
     return value;
 }
 
-std::string_view joined(std::string_view list, std::string_view more, Arena& arena) {
-    return list.empty() ? more : arena.join({list, ", ", more});
+/// Appends an item to a list. Thousands of them come in one field: to put each into the arena would be quadratic.
+void append(std::string& list, std::string_view item) {
+    if (!list.empty()) list += ", ";
+    list += item;
 }
 
 /// A node or host as a value of Forwarded: quoted where it is no token, and IPv6 in brackets (RFC 7239 section 6).
@@ -47,39 +49,40 @@ std::string_view forwarded_value(std::string_view text, bool node, Arena& arena)
     return bare_ipv6 ? arena.join({"\"[", text, "]\""}) : arena.join({"\"", text, "\""});
 }
 
-/// Whether a proxy that sends this speaks X-Forwarded-*: it may pass on a Forwarded that its client made up.
-bool speaks_x_forwarded(std::string_view suffix) {
-    return same_name(suffix, "for") || same_name(suffix, "proto") || same_name(suffix, "host");
+/// Whether the proxy that sends this speaks X-Forwarded-*: it may pass on a Forwarded that its client made up.
+bool speaks_x_forwarded(const RequestHead& head) {
+    return std::ranges::any_of(head.fields, [](const Field& field) {
+        if (field.known != Known::x_forwarded) return false;
+        const auto suffix = after_prefix(field.name);
+        return same_name(suffix, "for") || same_name(suffix, "proto") || same_name(suffix, "host");
+    });
 }
 
-/// An element of Forwarded with what was asked for, where that is known.
-std::string_view with_origin(std::string_view element, std::string_view authority, std::string_view scheme,
-                             Arena& arena) {
-    if (authority.empty()) return arena.join({element, ";proto=", scheme});
-    return arena.join({element, ";host=", forwarded_value(authority, false, arena), ";proto=", scheme});
+/// What an element of Forwarded tells besides the node.
+std::string_view what_was_asked(std::string_view authority, std::string_view scheme, Arena& arena) {
+    if (authority.empty()) return arena.join({";proto=", scheme});
+    return arena.join({";host=", forwarded_value(authority, false, arena), ";proto=", scheme});
 }
 
 /// What a trusted peer told.
 struct Told {
-    std::string_view addresses;  ///< X-Forwarded-For
-    std::string_view forwarded;
+    std::string addresses;  ///< X-Forwarded-For
+    std::string forwarded;
 };
 
-Told read_told(const RequestHead& head, Arena& arena, Fields& out) {
+Told read_told(const RequestHead& head, Fields& out) {
     Told told;
-    bool speaks = false;
     for (const Field& field : head.fields) {
-        if (field.known == Known::forwarded) told.forwarded = joined(told.forwarded, field.value, arena);
+        if (field.known == Known::forwarded) append(told.forwarded, field.value);
         if (field.known != Known::x_forwarded) continue;
         const auto suffix = after_prefix(field.name);
         if (same_name(suffix, "for")) {
-            told.addresses = joined(told.addresses, field.value, arena);
-        } else if (!speaks_x_forwarded(suffix) && !tells_identity(suffix)) {
+            append(told.addresses, field.value);
+        } else if (!same_name(suffix, "proto") && !same_name(suffix, "host") && !tells_identity(suffix)) {
             out.push_back(field);
         }
-        speaks |= speaks_x_forwarded(suffix);
     }
-    if (speaks) told.forwarded = {};
+    if (speaks_x_forwarded(head)) told.forwarded.clear();
     return told;
 }
 
@@ -90,12 +93,13 @@ void translate(const RequestHead& head, const ClientOrigin& origin, Told& told, 
     const bool to_forwarded = told.forwarded.empty();
     for (const auto node : forwarded_nodes(head)) {
         if (!to_forwarded) {
-            told.addresses = joined(told.addresses, node, arena);
+            append(told.addresses, node);
             continue;
         }
-        const auto element = arena.join({"for=", forwarded_value(node, true, arena)});
-        told.forwarded = told.forwarded.empty() ? with_origin(element, origin.authority, origin.scheme, arena)
-                                                : arena.join({told.forwarded, ", ", element});
+        const bool first = told.forwarded.empty();
+        append(told.forwarded, "for=");
+        told.forwarded += forwarded_value(node, true, arena);
+        if (first) told.forwarded += what_was_asked(origin.authority, origin.scheme, arena);
     }
 }
 
@@ -132,32 +136,25 @@ void read_forwarded(const RequestHead& head, const std::vector<config::Network>&
 ClientOrigin client_origin(const RequestHead& head, const Peer& peer, const std::vector<config::Network>& trusted) {
     ClientOrigin origin{.scheme = peer.https ? "https" : "http", .authority = head.authority};
     if (!peer.trusted) return origin;
-    bool speaks = false;
     for (const Field& field : head.fields) {
         if (field.known != Known::x_forwarded) continue;
         const auto suffix = after_prefix(field.name);
-        speaks |= speaks_x_forwarded(suffix);
         if (same_name(suffix, "proto")) take_scheme(field.value, origin);
         if (same_name(suffix, "host")) take_authority(field.value, origin);
     }
-    if (!speaks) read_forwarded(head, trusted, origin);
+    if (!speaks_x_forwarded(head)) read_forwarded(head, trusted, origin);
     return origin;
 }
 
 Nodes forwarded_nodes(const RequestHead& head) {
     Nodes nodes;
+    const bool speaks = speaks_x_forwarded(head);
     for (const Field& field : head.fields) {
-        if (field.known != Known::x_forwarded || !same_name(after_prefix(field.name), "for")) continue;
-        grammar::each_item(field.value, ',', [&](std::string_view node) {
-            nodes.push_back(node);
-            return true;
-        });
-    }
-    if (!nodes.empty()) return nodes;
-    for (const Field& field : head.fields) {
-        if (field.known != Known::forwarded) continue;
-        grammar::each_item(field.value, ',', [&](std::string_view element) {
-            nodes.push_back(parameter(element, "for").value_or("unknown"));
+        const bool addresses = field.known == Known::x_forwarded && same_name(after_prefix(field.name), "for");
+        if (!addresses && (speaks || field.known != Known::forwarded)) continue;
+        grammar::each_item(field.value, ',', [&](std::string_view item) {
+            if (item.empty()) return true;  // RFC 9110 section 5.6.1.2
+            nodes.push_back(addresses ? item : parameter(item, "for").value_or("unknown"));
             return true;
         });
     }
@@ -168,17 +165,19 @@ void add_forwarding_fields(const RequestHead& head, const Peer& peer, const Clie
                            Fields& out) {
     Told told;
     if (peer.trusted) {
-        told = read_told(head, arena, out);
+        told = read_told(head, out);
         translate(head, origin, told, arena);
     }
     const std::string_view address = peer.address == "unix" ? "unknown" : std::string_view(peer.address);
-    out.push_back({"X-Forwarded-For", joined(told.addresses, address, arena), Known::x_forwarded});
+    const auto behind = [&](const std::string& list, std::string_view item) {
+        return list.empty() ? item : arena.join({list, ", ", item});
+    };
+    out.push_back({"X-Forwarded-For", behind(told.addresses, address), Known::x_forwarded});
     out.push_back({"X-Forwarded-Proto", origin.scheme, Known::x_forwarded});
     if (!origin.authority.empty()) out.push_back({"X-Forwarded-Host", origin.authority, Known::x_forwarded});
-
-    const auto node = forwarded_value(address, true, arena);
-    const auto element = with_origin(arena.join({"for=", node}), head.authority, peer.https ? "https" : "http", arena);
-    out.push_back({"Forwarded", joined(told.forwarded, element, arena), Known::forwarded});
+    const auto element = arena.join({"for=", forwarded_value(address, true, arena),
+                                     what_was_asked(head.authority, peer.https ? "https" : "http", arena)});
+    out.push_back({"Forwarded", behind(told.forwarded, element), Known::forwarded});
 }
 
 }  // namespace rotagate::proxy

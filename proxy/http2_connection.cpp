@@ -30,7 +30,11 @@ Connection::Connection(Frontend& frontend, std::shared_ptr<proxy::Stream> transp
     : frontend_(frontend),
       transport_(std::move(transport)),
       deadline_([this] { timed_out_ = true, transport_->interrupt(); }),
-      writing_([this] { transport_->was_taken(slowest) ? watch_client() : transport_->give_up_sending(); }),
+      writing_([this] {
+          // One who takes it slowly may not hold up the gateway's end.
+          const bool goes_on = transport_->was_taken(slowest) && !frontend_.ending();
+          goes_on ? watch_client() : transport_->give_up_sending();
+      }),
       last_call_([this] { tell_last_request(); }) {
     open_session();
 }

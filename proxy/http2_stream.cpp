@@ -167,7 +167,7 @@ std::size_t Stream::read_answer(std::span<char> into, bool& end) {
     // Not for each frame, since it moves what is left.
     if (answer_from_ == answer_.size() || answer_from_ >= most_waiting)
         answer_.erase(0, std::exchange(answer_from_, 0));
-    end = answer_ended_ && answer_.empty();
+    end = all_sent();
     return n;
 }
 
@@ -209,6 +209,8 @@ Task<error_code> Stream::flush() {
 /// Ends the stream for the client, as soon as that takes something; and at once for who waits for room.
 void Stream::reset(std::uint32_t code) {
     if (std::exchange(reset_, true)) return;
+    pool::String().swap(answer_);
+    answer_from_ = 0;
     connection_.reset(*this, code);
     connection_.changed(*this);
 }

@@ -75,7 +75,7 @@ private:
     void watch_client();
     void taken_or_reset();
     void reset(std::uint32_t code);
-    bool all_sent() const { return answer_ended_ && answer_.empty(); }
+    bool all_sent() const { return answer_ended_ && answer_.empty() && !reset_; }
 
     Connection& connection_;
     const std::int32_t id_;

@@ -79,7 +79,10 @@ private:
     /// Where there is no body but the field tells how long it would be (RFC 9110 section 8.6).
     void add_length(const Field& field) {
         if (head_.status < 200 || head_.status == 204) return;
-        if (rules_.request.method == "HEAD" || head_.status == 304) out_.push_back(field);
+        if (rules_.request.method != "HEAD" && head_.status != 304) return;
+        Field length = field;
+        length.value = arena_.keep(std::to_string(head_.content_length));  // some apps write it with zeros ahead
+        out_.push_back(length);
     }
 
     void add_cookie(const Field& field) {
