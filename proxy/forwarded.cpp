@@ -92,6 +92,7 @@ void translate(const RequestHead& head, const ClientOrigin& origin, Told& told, 
     if (told.addresses.empty() == told.forwarded.empty()) return;
     const bool to_forwarded = told.forwarded.empty();
     for (const auto node : forwarded_nodes(head)) {
+        if (node.empty()) continue;
         if (!to_forwarded) {
             append(told.addresses, node);
             continue;
@@ -153,8 +154,7 @@ Nodes forwarded_nodes(const RequestHead& head) {
         const bool addresses = field.known == Known::x_forwarded && same_name(after_prefix(field.name), "for");
         if (!addresses && (speaks || field.known != Known::forwarded)) continue;
         grammar::each_item(field.value, ',', [&](std::string_view item) {
-            if (item.empty()) return true;  // RFC 9110 section 5.6.1.2
-            nodes.push_back(addresses ? item : parameter(item, "for").value_or("unknown"));
+            nodes.push_back(addresses || item.empty() ? item : parameter(item, "for").value_or("unknown"));
             return true;
         });
     }

@@ -138,7 +138,6 @@ SCENARIO("a proxy that speaks X-Forwarded-* vouches for no Forwarded", "[forward
 
 SCENARIO("a list of nothing is nothing, however long", "[forwarded]") {
     const std::string commas(30'000, ',');
-    CHECK(client("X-Forwarded-For: 1.1.1.1" + commas + "10.0.0.9" + commas + "\r\n") == "1.1.1.1");
     CHECK(
         told("X-Forwarded-For: " + commas + "\r\n").ends_with("Forwarded: for=10.0.0.1;host=\"a:8443\";proto=https\n"));
     CHECK(told("Forwarded: " + commas + "\r\n").starts_with("X-Forwarded-For: 10.0.0.1\n"));
