@@ -73,14 +73,16 @@ void check_names(Reader& yaml, const Certificate& certificate, bool is_default, 
         const auto [owner, fresh] = owners.try_emplace(name, Owner{yaml.position("cert").line, certificate.clients});
         served = served || fresh;
         if (fresh || !certificate.clients || owner->second.clients == certificate.clients) continue;
-        yaml.error("cert", file + " is for " + name + " like the certificate on line " +
-                               std::to_string(owner->second.line) +
-                               ", which is served first and does not ask the same of clients; keep one of the two");
-        return;
+        std::string message = file;
+        message.append(" is for ").append(name).append(" like the certificate on line ");
+        message.append(std::to_string(owner->second.line));
+        message.append(", which is served first and does not ask the same of clients; keep one of the two");
+        return yaml.error("cert", message);
     }
     if (!served)
-        yaml.warning("cert", file + " is never served: it has no host name (subjectAltName) that no certificate " +
-                                 "before it has; remove one of them");
+        yaml.warning("cert", file +
+                                 " is never served: it has no host name (subjectAltName) that no certificate before "
+                                 "it has; remove one of them");
 }
 
 ServerTls read_server_tls(Reader yaml, const Files& files) {

@@ -160,7 +160,7 @@ SCENARIO("the app gets the same body as was framed here", "[headers]") {
         const auto begin = head.find("Example.org\r\n") + 13;
         return head.substr(begin, head.find("X-Forwarded-For") - begin);
     };
-    CHECK(framing("GET", "") == "");
+    CHECK(framing("GET", "").empty());
     CHECK(framing("GET", "Content-Length: 44\r\nConnection: Content-Length\r\n") == "Content-Length: 44\r\n");
     CHECK(framing("POST", "Transfer-Encoding: Chunked\r\n") == "Transfer-Encoding: chunked\r\n");
     CHECK(framing("POST", "") == "Content-Length: 0\r\n");
@@ -207,7 +207,7 @@ SCENARIO("an app cannot clear the session cookie", "[headers]") {
     x.session_route = false;
     CHECK(x.to_client("Clear-Site-Data: \"cache\", \"cookies\", \"storage\"\r\n") ==
           "Clear-Site-Data: \"cache\", \"storage\"\n");
-    CHECK(x.to_client("Clear-Site-Data: \"*\"\r\n") == "");
+    CHECK(x.to_client("Clear-Site-Data: \"*\"\r\n").empty());
 }
 
 SCENARIO("no shared cache may keep an answer that carries the session", "[headers]") {
@@ -249,7 +249,7 @@ SCENARIO("answers without a body keep the length that the body would have", "[he
     Exchange x;
     x.session_route = false;
     CHECK(x.to_client("Content-Length: 3\r\n", "304") == "Content-Length: 3\n");
-    CHECK(x.to_client("Content-Length: 3\r\n", "204") == "");
+    CHECK(x.to_client("Content-Length: 3\r\n", "204").empty());
     x.method = "HEAD";
     CHECK(x.to_client("Content-Length: 003\r\n") == "Content-Length: 3\n");
 }
