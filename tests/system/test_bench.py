@@ -254,15 +254,20 @@ def test_http2_has_the_others_go_on_behind_a_goodbye(http2_app, tmp_path):
         call.read_all()
         call.send_head([("set-cookie", "s=1")], end=True)
 
-    goodbye = threading.Lock()  # said once
+    last = {}  # by connection, of the streams that it still answers
 
     def part(call):
         call.read_all()
         with call.connection.changed:  # all that came together has begun
-            is_followed = max(call.connection.calls) > call.stream
+            begun = max(call.connection.calls)
+            if call.stream > last.get(call.connection, begun):
+                return  # it is not acted on
+            says_goodbye = begun > call.stream and not last
+            if says_goodbye:
+                last[call.connection] = begun
+                call.connection.send_goaway(begun)
         call.send_head()
-        if is_followed and goodbye.acquire(blocking=False):
-            call.connection.send_goaway(call.stream)
+        if says_goodbye:
             end = time.monotonic() + 1
             while len(http2_app.connections) < 2 and time.monotonic() < end:
                 time.sleep(0.01)
