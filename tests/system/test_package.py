@@ -121,13 +121,13 @@ class Machine:
 
     def __init__(self, package: pathlib.Path, scripts: pathlib.Path, folder: pathlib.Path):
         self.root, self._scripts = extracted(package, folder / "root"), scripts
-        self._calls, self._stubs = folder / "calls", folder / "stubs"
-        self._stubs.mkdir()
+        self._calls, self._stand_ins = folder / "calls", folder / "stand-ins"
+        self._stand_ins.mkdir()
         for name in ("adduser", "chgrp", "systemctl", "deb-systemd-invoke", "runuser"):
-            self.stub(name)
+            self.stand_in(name)
 
-    def stub(self, name: str, status: int = 0) -> None:
-        file = self._stubs / name
+    def stand_in(self, name: str, status: int = 0) -> None:
+        file = self._stand_ins / name
         file.write_text(f'#!/bin/sh\necho {name} "$@" >> "{self._calls}"\nexit {status}\n')
         file.chmod(0o755)
 
@@ -139,7 +139,7 @@ class Machine:
         """Runs one of the scripts; returns what it has called."""
         self._calls.write_text("")
         output(self._scripts / script, *arguments,
-               env=os.environ | {"DPKG_ROOT": str(self.root), "PATH": f"{self._stubs}:{os.environ['PATH']}"})
+               env=os.environ | {"DPKG_ROOT": str(self.root), "PATH": f"{self._stand_ins}:{os.environ['PATH']}"})
         return [call.replace(str(self.root), "") for call in self._calls.read_text().splitlines()]
 
     def file(self, path: str) -> pathlib.Path:
@@ -181,13 +181,13 @@ def test_an_upgrade_restarts_a_service_that_runs(machine):
     machine.boot()
     assert machine("postinst", "configure", "0.0.1")[-1] == "deb-systemd-invoke try-restart rotagate.service"
     assert not machine.file("etc/rotagate/keys/cookie.key").exists(), "keys are the operator's by then"
-    machine.stub("systemctl", 3)
+    machine.stand_in("systemctl", 3)
     assert not [call for call in machine("postinst", "configure", "0.0.1") if "restart" in call]
 
 
 def test_an_upgrade_leaves_the_service_alone_where_the_new_version_refuses_the_configuration(machine):
     machine.boot()
-    machine.stub("runuser", 1)
+    machine.stand_in("runuser", 1)
     calls = machine("postinst", "configure", "0.0.1")
     assert calls[-1] == "runuser -u rotagate -- /usr/bin/rotagate check --config /etc/rotagate/rotagate.yaml"
 
