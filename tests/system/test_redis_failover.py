@@ -159,12 +159,11 @@ def test_a_master_that_comes_back_is_none(new_redis, new_fleet):
 def test_an_operator_changes_the_master(new_redis, new_fleet):
     """For a while two servers are masters, and the sentinels name the old one: only where all replicas have to confirm,
     nothing is acknowledged that the new one does not have. And the new master's clock is five seconds ahead."""
-    sentinels = new_redis.sentinels(password="secret", clock_shift=5)
+    sentinels = new_redis.sentinels(password="secret", clock_shift=5, failover_timeout=15_000)
     fleet = new_fleet(sentinels.url, redis={"replicas": 2})
     old = sentinels.master()
     with fleet.load() as load, Churn(fleet) as churn:
-        sentinels.sentinels[0].ask("FAILOVER")
-        new, promoted = sentinels.await_promotion(old)
+        new, promoted = sentinels.fail_over(old)
         was_served_again(load, promoted)
         sentinels.await_agreement(new, replicas=2)
         churn.await_more()

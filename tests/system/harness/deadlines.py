@@ -18,14 +18,17 @@ PATIENCE = 10 * SCALE  # of whatever should happen at once
 PACE = SCALE ** 0.5  # of times that a test sits out: they only have to leave room for the few requests within them
 
 
-def poll(condition, what: str, patience: float = PATIENCE):
-    """Returns the first true value of condition(); fails with `what` when it never comes."""
+def poll(condition, what, patience: float = PATIENCE):
+    """Returns the first true value of condition(); fails with `what` when it never comes.
+
+    @param what  a text, or who makes it once it is needed
+    """
     deadline = time.monotonic() + patience
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < deadline, f"not within {patience:g} s: {what}"
+        assert time.monotonic() < deadline, f"not within {patience:g} s: {what() if callable(what) else what}"
         time.sleep(0.005)
 
 

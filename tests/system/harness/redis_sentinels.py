@@ -1,7 +1,10 @@
 """A master, its replicas, and three sentinels that watch them."""
 
+import contextlib
 import pathlib
 import time
+
+from redis import ResponseError
 
 from harness.deadlines import PACE, PATIENCE, poll
 from harness.gateway import free_port
@@ -25,11 +28,13 @@ class Sentinel(RedisProcess):
 class RedisSentinels:
     """Ready when all know each other, and the replicas have what the master has."""
 
-    def __init__(self, new_folder, replicas: int = 2, password: str | None = None, clock_shift: int = 0, **options):
-        """@param clock_shift  seconds by which the replicas' clocks are ahead of the master's
-        @param options      of each server's redis.conf
+    def __init__(self, new_folder, replicas: int = 2, password: str | None = None, clock_shift: int = 0,
+                 failover_timeout: int = FAILOVER_TIMEOUT, **options):
+        """@param clock_shift     seconds by which the replicas' clocks are ahead of the master's
+        @param failover_timeout  milliseconds, after which a failover that is under way is given up
+        @param options         of each server's redis.conf
         """
-        self.password = password
+        self.password, self._failover_timeout = password, failover_timeout
         self.servers: list[RedisServer] = []
         self.sentinels: list[Sentinel] = []
         try:
@@ -51,16 +56,18 @@ class RedisSentinels:
         for port in ports:
             self.sentinels.append(Sentinel(new_folder(), port, self._configuration(port, ports)))
         for sentinel in self.sentinels:
-            # They look often, so that nobody waits for them; and being slow is no reason to do nothing for 30 s.
-            sentinel.redis.execute_command("SENTINEL", "DEBUG", "info-period", 200, "ping-period", 100,
-                                           "ask-period", 100, "publish-period", 200, "tilt-period", 1000)
+            # They look often, so that nobody waits for them; and being slow is no reason to do nothing for 30 s. But:
+            # a replica of a lost master says every second how it is, and counts for nothing once that is five
+            # ping-periods old; and who has not heard of a promotion for four publish-periods undoes it.
+            sentinel.redis.execute_command("SENTINEL", "DEBUG", "info-period", 200, "ping-period", 300,
+                                           "ask-period", 100, "publish-period", 1000, "tilt-period", 1000)
             poll(lambda: self._sees_all(sentinel), f"a sentinel sees everybody\n{sentinel.said()}")
 
     def _configuration(self, port: int, ports: list[int]) -> list[str]:
         master, *replicas = self.servers
         lines = [f"sentinel myid {port:040x}", f"sentinel monitor {NAME} {HOST} {master.port} {QUORUM}",
                  f"sentinel down-after-milliseconds {NAME} {DOWN_AFTER}",
-                 f"sentinel failover-timeout {NAME} {FAILOVER_TIMEOUT}", f"sentinel parallel-syncs {NAME} 2"]
+                 f"sentinel failover-timeout {NAME} {self._failover_timeout}", f"sentinel parallel-syncs {NAME} 2"]
         lines += [f"sentinel auth-pass {NAME} {self.password}"] if self.password else []
         lines += [f"sentinel known-replica {NAME} {HOST} {replica.port}" for replica in replicas]
         return lines + [f"sentinel known-sentinel {NAME} {HOST} {other} {other:040x}"
@@ -96,17 +103,40 @@ class RedisSentinels:
         master = self.master()
         return [server for server in self.servers if server is not master]
 
+    def fail_over(self, old: RedisServer) -> tuple[RedisServer, float]:
+        """As an operator orders it. Returns as await_promotion."""
+        sentinel, asked = self.sentinels[0], -1
+
+        def promoted() -> RedisServer | None:
+            # Replicas that a busy machine let wait are not good enough, and sentinels do not try again.
+            nonlocal asked
+            if (given_up := sentinel.said().count("-failover-abort")) > asked:
+                with contextlib.suppress(ResponseError):  # none is good at the moment
+                    sentinel.ask("FAILOVER")
+                    asked = given_up
+            return self._other_master(old)
+
+        return poll(promoted, lambda: f"a failover\n{self._said()}", FAILOVER_PATIENCE), time.monotonic()
+
     def await_promotion(self, old: RedisServer) -> tuple[RedisServer, float]:
         """Who has the place of a lost master, and since when (time.monotonic())."""
-        others = [server for server in self.servers if server is not old and server.process]
-        new = poll(lambda: next((server for server in others if server.is_master), None),
-                   "a promotion\n" + self.sentinels[0].said(), FAILOVER_PATIENCE)
+        new = poll(lambda: self._other_master(old), lambda: f"a promotion\n{self._said()}", FAILOVER_PATIENCE)
         return new, time.monotonic()
+
+    def _other_master(self, old: RedisServer) -> RedisServer | None:
+        others = (server for server in self.servers if server is not old and server.process)
+        return next((server for server in others if server.is_master), None)
 
     def await_agreement(self, new: RedisServer, replicas: int) -> None:
         """Until all sentinels name the new master, and so many replicas confirm what it writes."""
-        poll(lambda: self.master() is new, "the sentinels name the new master", FAILOVER_PATIENCE)
-        new.await_replicas(replicas)
+        poll(lambda: self.master() is new, lambda: f"the sentinels name the new master\n{self._said()}",
+             FAILOVER_PATIENCE)
+        poll(lambda: new.confirming_replicas() >= replicas, lambda: f"{replicas} replicas confirm\n{self._said()}",
+             FAILOVER_PATIENCE)
+
+    def _said(self) -> str:
+        return "\n".join(f"{process.program} {process.port}:\n{process.said()}"
+                         for process in self.sentinels + self.servers)
 
     def close(self) -> None:
         for process in self.sentinels + self.servers:

@@ -175,14 +175,15 @@ class RedisServer(RedisProcess):
         poll(lambda: self.redis.info("replication").get("master_link_status") == "up",
              f"the replica at {self.address} has its master's data")
 
-    def await_replicas(self, count: int) -> None:
-        """Until so many confirm what is written: that comes a while after they have all data."""
-        def confirming() -> int:
-            replicas = [value for name, value in self.redis.info("replication").items() if name.startswith("slave")
-                        and isinstance(value, dict)]
-            return sum(replica["state"] == "online" and replica["offset"] > 0 for replica in replicas)
+    def confirming_replicas(self) -> int:
+        """Those that confirm what is written: that comes a while after they have all data."""
+        replicas = [value for name, value in self.redis.info("replication").items() if name.startswith("slave")
+                    and isinstance(value, dict)]
+        return sum(replica["state"] == "online" and replica["offset"] > 0 for replica in replicas)
 
-        poll(lambda: confirming() >= count, f"{count} replicas confirm what {self.address} writes")
+    def await_replicas(self, count: int) -> None:
+        poll(lambda: self.confirming_replicas() >= count,
+             lambda: f"{count} replicas confirm what {self.address} writes\n{self.said()}")
 
     def lead(self) -> None:
         """Becomes a master."""
