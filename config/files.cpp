@@ -47,6 +47,11 @@ Parsed<std::string> FileForm::operator()(std::string_view text) const {
     return path.string();
 }
 
+bool Files::open_to_all() const {
+    struct stat status {};
+    return check && stat(file.c_str(), &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & S_IRWXO) != 0;
+}
+
 FileForm Files::ocsp(const std::filesystem::path& certificate) const {
     FileForm form{folder, check, FileForm::Kind::readable, {}};
     if (inspectors.ocsp)

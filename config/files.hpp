@@ -28,7 +28,10 @@ struct Files {
     std::filesystem::path folder;  ///< what relative paths start from
     bool check;                    ///< whether files must exist, be safe, and pass the inspectors
     const Inspectors& inspectors;
+    std::filesystem::path file;  ///< the configuration's own
 
+    /// Whether what the configuration itself holds can be read by every user of this machine.
+    bool open_to_all() const;
     FileForm certificate() const { return {folder, check, FileForm::Kind::readable, inspectors.certificate}; }
     /// @param certificate  that the key must belong to; empty: any key will do
     FileForm private_key(const std::filesystem::path& certificate) const;

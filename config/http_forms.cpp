@@ -30,12 +30,22 @@ std::string folded(std::string_view name) {
     return out;
 }
 
-constexpr std::array<std::string_view, 10> framing_names{
-    "content-length", "transfer-encoding", "connection", "keep-alive",    "proxy-connection", "te",
-    "trailer",        "upgrade",           "expect",     "http2-settings"};
+constexpr std::array<std::string_view, 13> framing_names{"content-length",
+                                                         "transfer-encoding",
+                                                         "connection",
+                                                         "keep-alive",
+                                                         "proxy-connection",
+                                                         "te",
+                                                         "trailer",
+                                                         "upgrade",
+                                                         "expect",
+                                                         "http2-settings",
+                                                         "proxy-authenticate",
+                                                         "proxy-authorization",
+                                                         "proxy-authentication-info"};
 constexpr std::array<std::string_view, 6> request_names{"host",      "cookie",     "forwarded",
                                                         "x-user-id", "x-user-org", "x-request-id"};
-constexpr std::array<std::string_view, 1> response_names{"set-cookie"};
+constexpr std::array<std::string_view, 5> response_names{"host", "set-cookie", "forwarded", "x-user-id", "x-user-org"};
 
 template <std::size_t N>
 bool is_among(std::string_view name, const std::array<std::string_view, N>& names) {
@@ -54,6 +64,11 @@ Parsed<std::string> editable_header(std::string_view text, const std::array<std:
 }
 
 bool is_unreserved(unsigned char c) { return is_letter_or_digit(c) || c == '-' || c == '.' || c == '_' || c == '~'; }
+
+bool is_port(std::string_view text) {
+    return !text.empty() && text.size() <= 5 && text.front() != '0' &&
+           text.find_first_not_of("0123456789") == std::string_view::npos && std::stoul(std::string(text)) <= 65535;
+}
 
 int hex_digit(char c) {
     if (c >= '0' && c <= '9') return c - '0';
@@ -173,10 +188,7 @@ Parsed<std::string> origin(std::string_view text) {
     const auto port = rest.substr(colon + 1);
     if ((scheme == "https" && port == "443") || (scheme == "http" && port == "80"))
         return Refusal{"has the scheme's own port, which browsers leave out; leave it out"};
-    const bool number = !port.empty() && port.size() <= 5 && port.front() != '0' &&
-                        port.find_first_not_of("0123456789") == std::string_view::npos;
-    if (!number || std::stoul(std::string(port)) > 65535)
-        return Refusal{"has no port behind its \":\"; write 1 to 65535"};
+    if (!is_port(port)) return Refusal{"has no port behind its \":\"; write 1 to 65535"};
     return std::string(text);
 }
 
@@ -220,6 +232,8 @@ Parsed<std::string> redirect_target(std::string_view text) {
         const auto host = host_name(lower(authority.substr(0, port)));
         if (const auto* refusal = std::get_if<Refusal>(&host))
             return Refusal{"names no host; its host " + refusal->why};
+        if (port != std::string_view::npos && !is_port(authority.substr(port + 1)))
+            return Refusal{"has no port behind its \":\"; write 1 to 65535"};
     }
     for (std::size_t i = 0; i < text.size(); ++i) {
         if (text[i] != '{' && text[i] != '}') continue;

@@ -84,7 +84,7 @@ Loaded load_text(const std::string& yaml, const std::filesystem::path& name, boo
     try {
         if (auto parsed = parse_tree(yaml, report)) {
             tree = std::make_shared<const TreeNode>(std::move(*parsed));
-            config = read_config(Reader(*tree, "", report), {name.parent_path(), check_files, inspectors});
+            config = read_config(Reader(*tree, "", report), {name.parent_path(), check_files, inspectors, name});
         }
     } catch (const Report::Full&) {
         report.warning({}, "more than " + std::to_string(Report::max_errors) + " mistakes; only the first are shown");

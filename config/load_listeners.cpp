@@ -79,10 +79,12 @@ void check_names(Reader& yaml, const Certificate& certificate, bool is_default, 
         message.append(", which is served first and does not ask the same of clients; keep one of the two");
         return yaml.error("cert", message);
     }
-    if (!served)
-        yaml.warning("cert", file +
-                                 " is never served: it has no host name (subjectAltName) that no certificate before "
-                                 "it has; remove one of them");
+    if (served) return;
+    const std::string message =
+        file +
+        " is never served: it has no host name (subjectAltName) that no certificate before it has; remove one of "
+        "them";
+    certificate.clients ? yaml.error("cert", message) : yaml.warning("cert", message);
 }
 
 ServerTls read_server_tls(Reader yaml, const Files& files) {

@@ -46,6 +46,9 @@ void read_store(Reader& yaml, Session& session, const Files& files) {
     yaml.read("store", read, [&](std::string_view text) { return store(text, files); });
     session.store = std::move(read.text);
     session.redis = std::move(read.redis);
+    if (session.redis && !session.redis->password.empty() && files.open_to_all())
+        yaml.warning("store", "has a password, and every user of this machine can get at this file; run chmod o= " +
+                                  files.file.string());
     auto settings = yaml.map("redis");
     if (!settings) return;
     if (!session.redis) return yaml.error("redis", "belongs to a store in Redis; remove it, or write store: redis://…");

@@ -19,6 +19,7 @@ UpstreamTls read_upstream_tls(Reader yaml, const Upstream& upstream, const Files
     UpstreamTls tls;
     yaml.read("ca", tls.ca, files.authorities());
     yaml.read("server_name", tls.server_name, host_name);
+    if (tls.server_name.starts_with('[')) tls.server_name = tls.server_name.substr(1, tls.server_name.size() - 2);
     const bool on_unix =
         std::any_of(upstream.servers.begin(), upstream.servers.end(), [](const Address& a) { return a.is_unix(); });
     if (on_unix && !yaml.has("server_name"))

@@ -1,19 +1,12 @@
 #include "config/route_order.hpp"
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <unordered_map>
 
 namespace rotagate::config {
 namespace {
-
-/// A match as one text, so that the matches that would cover it can be looked up: a file may have thousands of routes.
-std::string spelled(std::string_view host, std::string_view path, const std::vector<std::string>& methods) {
-    std::string text(host);
-    text.append(" ").append(path);
-    for (const std::string& method : methods) text.append(" ").append(method);
-    return text;
-}
 
 std::vector<std::string> in_order(std::vector<std::string> methods) {
     std::sort(methods.begin(), methods.end());
@@ -29,26 +22,59 @@ std::vector<std::string_view> covering_paths(std::string_view path) {
     return paths;
 }
 
+using Methods = std::vector<std::string>;
+
+/// The routes so far. Looked up by host and path, since a file may have thousands.
 class Earlier {
 public:
-    /// The first route that takes all that `match` would; none: -1.
-    int covering(const Match& match, const std::vector<std::string>& methods) const {
-        int first = -1;
-        for (const std::string_view path : covering_paths(match.path))
-            for (const std::string& host : {std::string(), match.host})
-                for (const auto& taken : {std::vector<std::string>(), methods}) {
-                    const auto found = routes_.find(spelled(host, path, taken));
-                    if (found != routes_.end() && (first < 0 || found->second < first)) first = found->second;
-                }
-        return first;
+    /// The first routes that together take all that `match` would; none: something is left for it.
+    std::set<int> covering(const Match& match, const Methods& methods) const {
+        std::set<int> cover;
+        const int by_any = first_with(match, [](const Methods& taken) { return taken.empty(); });
+        for (const std::string& method : methods) {
+            const int by_method = first_with(match, [&](const Methods& taken) { return takes(taken, method); });
+            if (by_method < 0) return {};
+            cover.insert(by_method);
+        }
+        if (by_any >= 0 && (methods.empty() || by_any <= *cover.rbegin())) return {by_any};
+        return cover;
     }
     /// @return the route that has the same match; `index` itself where there was none
-    int add(const Match& match, const std::vector<std::string>& methods, int index) {
-        return routes_.try_emplace(spelled(match.host, match.path, methods), index).first->second;
+    int add(const Match& match, const Methods& methods, int index) {
+        auto& routes = routes_[place(match.host, match.path)];
+        const auto same = std::ranges::find(routes, methods, &Taken::methods);
+        if (same != routes.end()) return same->index;
+        routes.push_back({methods, index});
+        return index;
     }
 
 private:
-    std::unordered_map<std::string, int> routes_;
+    struct Taken {
+        Methods methods;
+        int index;
+    };
+
+    static std::string place(std::string_view host, std::string_view path) {
+        return std::string(host).append(" ").append(path);
+    }
+    static bool takes(const Methods& taken, const std::string& method) {
+        return taken.empty() || std::ranges::find(taken, method) != taken.end() ||
+               (method == "HEAD" && takes(taken, "GET"));
+    }
+    template <class Wanted>
+    int first_with(const Match& match, Wanted wanted) const {
+        int first = -1;
+        for (const std::string_view path : covering_paths(match.path))
+            for (const std::string& host : {std::string(), match.host}) {
+                const auto routes = routes_.find(place(host, path));
+                if (routes == routes_.end()) continue;
+                for (const Taken& route : routes->second)
+                    if (wanted(route.methods) && (first < 0 || route.index < first)) first = route.index;
+            }
+        return first;
+    }
+
+    std::unordered_map<std::string, std::vector<Taken>> routes_;
 };
 
 }  // namespace
@@ -60,16 +86,21 @@ void check_order(const std::vector<Route>& routes, std::vector<Reader>& readers)
         if (match.path.empty()) continue;  // reported already
         const auto methods = in_order(match.methods);
         const int index = static_cast<int>(i);
-        const int cover = earlier.covering(match, methods);
+        const std::set<int> cover = earlier.covering(match, methods);
         const int same = earlier.add(match, methods, index);
         const auto named = [&](int route) {
             return "routes[" + std::to_string(route) + "] on line " +
                    std::to_string(readers[static_cast<std::size_t>(route)].position().line);
         };
+        const auto all_named = [&](const std::set<int>& found) {
+            std::string text;
+            for (const int route : found) text.append(text.empty() ? "" : " and ").append(named(route));
+            return text.append(found.size() == 1 ? " takes" : " take");
+        };
         if (same != index)
             readers[i].error("match", "can never match: " + named(same) + " has the same match; remove one");
-        else if (cover >= 0)
-            readers[i].warning("match", "never matches: " + named(cover) + " takes all of its requests; move it up");
+        else if (!cover.empty())
+            readers[i].warning("match", "never matches: " + all_named(cover) + " all of its requests; move it up");
     }
 }
 

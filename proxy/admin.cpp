@@ -1,6 +1,6 @@
 #include "proxy/admin.hpp"
 
-#include <set>
+#include <list>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -76,7 +76,8 @@ struct Admin::Impl {
     AdminApi api;
     AdminSocket socket;
     asio::steady_timer accept_timer;
-    std::set<AdminStream*> connections;
+    /// Those that wait for a request, the longest first; and those that have one.
+    std::list<AdminStream*> waiting, busy;
 };
 
 asio::awaitable<void> Admin::Impl::accept(std::shared_ptr<Impl> self) {
@@ -87,7 +88,8 @@ asio::awaitable<void> Admin::Impl::accept(std::shared_ptr<Impl> self) {
         if (error) {
             accept_timer.expires_after(accept_pause);
             co_await accept_timer.async_wait(or_error);
-        } else if (connections.size() < max_connections) {
+        } else if (busy.size() < max_connections) {
+            if (waiting.size() + busy.size() >= max_connections) waiting.front()->close();  // it ends by itself then
             asio::co_spawn(loop, serve(self, std::move(client)), asio::detached);
         }
     }
@@ -95,11 +97,11 @@ asio::awaitable<void> Admin::Impl::accept(std::shared_ptr<Impl> self) {
 
 asio::awaitable<void> Admin::Impl::serve(std::shared_ptr<Impl> self, AdminSocket::Protocol::socket client) {
     AdminStream stream{std::move(client)};
-    connections.insert(&stream);
+    busy.push_back(&stream);
     beast::flat_buffer buffer;
     while (co_await exchange(stream, buffer)) {
     }
-    connections.erase(&stream);
+    busy.remove(&stream);
     self.reset();
 }
 
@@ -109,7 +111,11 @@ asio::awaitable<bool> Admin::Impl::exchange(AdminStream& stream, beast::flat_buf
     parser.header_limit(max_head);
     parser.body_limit(max_body);
     stream.expires_after(timeout);
+    busy.remove(&stream);
+    waiting.push_back(&stream);
     const auto [read_error, read] = co_await http::async_read(stream, buffer, parser, or_error);
+    waiting.remove(&stream);
+    busy.push_back(&stream);
     if (read_error && !is_http_error(read_error)) co_return false;
     AdminResponse answer;
     const AdminRequest& request = parser.get();
@@ -131,7 +137,8 @@ asio::awaitable<bool> Admin::Impl::exchange(AdminStream& stream, beast::flat_buf
 void Admin::Impl::stop() {
     socket.close();
     accept_timer.cancel();
-    for (AdminStream* stream : connections) stream->close();
+    for (const auto* streams : {&waiting, &busy})
+        for (AdminStream* stream : *streams) stream->close();
 }
 
 Admin::Admin(asio::io_context& loop, const config::Admin& settings, AdminParts parts)

@@ -106,7 +106,8 @@ Task<> respond_with(EventLoop& loop, Exchange& x, const Answer& answer) {
                                   .server_host = {},
                                   .cookie_name = x.site->config.session.cookie.name,
                                   .set_cookie = x.set_cookie.empty() ? std::nullopt : std::make_optional(x.set_cookie),
-                                  .session_route = x.session_route()};
+                                  .session_route = x.session_route(),
+                                  .ours = true};
         client_response_fields(ours, rules, x.arena, head.fields);
     } else {
         head.fields = ours.fields;

@@ -112,6 +112,12 @@ void EventLoop::take_over_listeners(std::vector<LoopSnapshot::Listener>& listene
         if (std::ranges::find(listening_, listening) == listening_.end()) close(*listening);
 }
 
+bool EventLoop::others_admit(const Listening& listening, const SSL* ssl, std::string_view host) const {
+    return std::ranges::all_of(listening_, [&](const auto& other) {
+        return other.get() == &listening || !other->tls || other->tls->admits(ssl, host);
+    });
+}
+
 void EventLoop::listen(LoopSnapshot::Listener& wanted) {
     const std::string name = wanted.settings.address.text();
     auto listening = std::make_shared<Listening>(

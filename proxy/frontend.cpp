@@ -30,14 +30,6 @@ Answer redirect(Exchange& x) {
     return {.status = 308, .reason = "redirect_to_https", .location = https_location(x), .close = false};
 }
 
-/// Whether the session of a long upload or answer has ended.
-bool session_ended(EventLoop& loop, Exchange& x) {
-    if (loop.deadlines.now() - x.relaying_since < long_relay) return false;
-    if (!x.watch) x.watch.emplace(*x.session, x.relaying_since);
-    if (x.uploading && x.route->activity) x.watch->renew(loop, x.site->config.session);
-    return x.watch->ended(loop);
-}
-
 }  // namespace
 
 Frontend::Frontend(EventLoop& its_loop, std::shared_ptr<const Listening> its_listening, const Peer& peer)
@@ -49,6 +41,7 @@ Frontend::Frontend(EventLoop& its_loop, std::shared_ptr<const Listening> its_lis
 const Peer& Frontend::peer() {
     if (trusted_as_of_ != loop.site->number) {
         trusted_as_of_ = loop.site->number;
+        served_host_.reset();
         trusted_ = in_networks(peers_[0].address, loop.site->config.trusted_proxies) ? 1 : 0;
     }
     return peers_[trusted_];
@@ -68,8 +61,8 @@ std::optional<Answer> Frontend::prepare(Exchange& x, const std::optional<http1::
     if (x.peer.trusted) {
         if (const auto id = find(x.request.fields, Known::x_request_id); id && is_request_id(*id)) x.request_id = *id;
     }
-    if (!serves(x.request.host)) return Answer{.status = 421, .reason = "misdirected"};
     if (listening->settings.redirect_to_https && x.request.target != "*") return redirect(x);
+    if (!serves(x.request.host)) return Answer{.status = 421, .reason = "misdirected"};
     return std::nullopt;
 }
 
@@ -87,10 +80,18 @@ std::chrono::milliseconds Frontend::idle_limit() const {
 
 /// Whether a request for this host may come on this connection: most come for the host that the last was for.
 bool Frontend::serves(const std::string& host) {
-    if (!ssl || served_host_ == host) return true;
-    if (!tls->serves(ssl, host)) return false;
+    if (served_host_ == host) return true;
+    if (ssl && !tls->serves(ssl, host)) return false;
+    if (!(ssl && tls->has(host)) && !loop.others_admit(*listening, ssl, host)) return false;
     served_host_ = host;
     return true;
+}
+
+bool session_ended(EventLoop& loop, Exchange& x) {
+    if (loop.deadlines.now() - x.relaying_since < long_relay) return false;
+    if (!x.watch) x.watch.emplace(*x.session, x.relaying_since);
+    if (x.uploading && x.route->activity) x.watch->renew(loop, x.site->config.session);
+    return x.watch->ended(loop);
 }
 
 bool give_up(EventLoop& loop, Exchange& x, bool client_left) {

@@ -57,6 +57,9 @@ inline constexpr std::chrono::milliseconds drain_grace{1000};
 /// A connection that is silent for longer gives its buffers back while it waits.
 inline constexpr std::chrono::milliseconds park_after{1000};
 
+/// Whether the session of a long upload or answer has ended.
+bool session_ended(EventLoop& loop, Exchange& x);
+
 /// Aborts the app's connection where its answer is wanted no more: the session of a long upload or answer has ended, or
 /// the client has left. Returns whether the client's connection has to be cut: nothing else can be said to it.
 bool give_up(EventLoop& loop, Exchange& x, bool client_left);

@@ -44,6 +44,7 @@ struct ResponseRules {
     std::string_view cookie_name;                ///< no app may set a cookie of this name
     std::optional<std::string_view> set_cookie;  ///< the session cookie to set or delete
     bool session_route = true;                   ///< no shared cache may store the answer
+    bool ours = false;                           ///< the gateway answers: edits are not of what tells of the content
 };
 /// The fields that the client gets, without framing fields and Connection, which its connection adds; but the app's
 /// Content-Length is kept in answers to HEAD and in 304, where it frames nothing.

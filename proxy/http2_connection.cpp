@@ -46,7 +46,8 @@ Task<> Connection::run() {
     introduce();
     if (frontend_.ending()) drain();  // it began during the handshake
     while (!ended_) {
-        while (sending_ && !ended_) co_await progress_.wait();  // who takes nothing is not listened to
+        while (sending_ && !taken_ && !ended_) co_await progress_.wait();  // who takes nothing is not listened to
+        taken_ = false;
         const error_code ec = transport_->input().empty() ? co_await more() : error_code();
         if (ended_) break;
         // An idle connection may hear of a request in the very turn in which its time is over.
@@ -114,6 +115,8 @@ ssize_t Connection::receive(std::string_view input) {
         const Stream* stream = find(head->stream);
         if (stream && !stream->closed() && !resets) continue;
         if (const auto n = read_up_to(at); n < 0) return n;
+        // With content, there may honestly be any number of them under way.
+        if (head->size == 0 && !nghttp2_session_find_stream(session_.get(), head->stream)) note_frame();
         if (is_late(head->stream)) nghttp2_session_terminate_session(session_.get(), NGHTTP2_STREAM_CLOSED);
     }
     return read_up_to(input.size());

@@ -96,6 +96,7 @@ private:
     std::size_t resets_ = 0;
     std::uint64_t sent_ = 0;
     bool act_is_due_ = false, sending_ = false, ended_ = false, timed_out_ = false;
+    bool taken_ = false;   ///< the client has taken a batch since it was last listened to
     bool parked_ = false;  ///< the memory was given back
     FieldSection section_;
     char status_[3];

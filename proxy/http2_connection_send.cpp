@@ -57,6 +57,7 @@ Task<> Connection::finish_sending([[maybe_unused]] std::shared_ptr<Connection> s
     const error_code ec = co_await transport_->flush();
     writing_.disarm();
     sending_ = false;
+    taken_ = true;
     if (ec) ended_ = true;
     act_soon();
     asio::post(frontend_.loop.context, [self] { self->progress_.notify(); });

@@ -12,6 +12,7 @@ namespace rotagate::proxy::http2 {
 class FrameHeads {
 public:
     struct Head {
+        std::uint32_t size;  ///< of what is behind the head
         std::uint8_t type;
         std::int32_t stream;
     };
@@ -28,7 +29,8 @@ public:
             if (have_ < head_.size()) break;
             have_ = 0;
             to_skip_ = number(0, 3);
-            return Head{.type = static_cast<std::uint8_t>(number(3, 1)),
+            return Head{.size = number(0, 3),
+                        .type = static_cast<std::uint8_t>(number(3, 1)),
                         .stream = static_cast<std::int32_t>(number(5, 4) & 0x7fffffffU)};
         }
         return std::nullopt;

@@ -129,7 +129,7 @@ struct Connection::Callbacks {
         if (frame->hd.type == NGHTTP2_GOAWAY && me.last_call_.armed())
             nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, last_call.data());
         if (frame->hd.type == NGHTTP2_RST_STREAM) {
-            if (me.head_of_ == frame->hd.stream_id) me.head_of_ = 0;  // given up
+            if (me.head_of_ == frame->hd.stream_id) me.head_of_ = 0, me.deadline_.disarm();  // given up
             me.note_reset(frame->hd.stream_id);
             if (is_clients_fault(frame->rst_stream.error_code)) me.strike(for_a_fault);
         }

@@ -69,7 +69,8 @@ void Stream::watch_client() {
 
 /// The client has had its time for what waits. It may be one that is slow, or takes the answers of other streams first.
 void Stream::taken_or_reset() {
-    const bool slow = sent_ - sent_then_ >= slowest;
+    // One who takes it slowly may not hold up the gateway's end.
+    const bool slow = sent_ - sent_then_ >= (connection_.frontend().ending() ? most_waiting : slowest);
     const bool in_turn = connection_.sent() - all_sent_then_ >= slowest * connection_.streams();  // for each of them
     if (!says_goodbye_ && (slow || (in_turn && connection_.has_credit(*this)))) return watch_client();
     reset(NGHTTP2_CANCEL);
@@ -100,7 +101,12 @@ void Stream::wake() {
 void Stream::look_after() {
     if (tunnel_) return tunnel_->look_after();
     if (!exchange_) return;
-    if (give_up(connection_.frontend().loop, *exchange_, closed_ && !all_sent())) reset(NGHTTP2_CANCEL);
+    EventLoop& loop = connection_.frontend().loop;
+    Exchange& x = *exchange_;
+    // What waits here is the session's, too, when the app has ended.
+    const bool over = served_ ? x.session && !closed_ && !all_sent() && session_ended(loop, x)
+                              : give_up(loop, x, closed_ && !all_sent());
+    if (over) reset(NGHTTP2_CANCEL);
 }
 
 void Stream::drain() {

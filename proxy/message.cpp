@@ -78,8 +78,6 @@ constexpr Name names[] = {
     {"x-forwarded", Known::x_real_ip, misspelt},
     {"x-forward-for", Known::x_real_ip, misspelt},
     {"proxy-client-ip", Known::x_real_ip, misspelt},
-    {"wl-proxy-client-ip", Known::x_real_ip, misspelt},
-    {"wl-proxy-ssl", Known::x_real_ip, misspelt},
     {"x-scheme", Known::x_real_ip, misspelt},
     {"x-proto", Known::x_real_ip, misspelt},
     {"x-https", Known::x_real_ip, misspelt},
@@ -87,11 +85,6 @@ constexpr Name names[] = {
     // What they tell about the client's certificate (RFC 9440): likewise.
     {"client-cert", Known::x_real_ip, misspelt},
     {"client-cert-chain", Known::x_real_ip, misspelt},
-    {"ssl-client-cert", Known::x_real_ip, misspelt},
-    {"ssl-client-verify", Known::x_real_ip, misspelt},
-    {"ssl-client-s-dn", Known::x_real_ip, misspelt},
-    {"ssl-client-dn", Known::x_real_ip, misspelt},
-    {"ssl-client-subject-dn", Known::x_real_ip, misspelt},
     {"x-client-cert", Known::x_real_ip, misspelt},
     {"x-client-verify", Known::x_real_ip, misspelt},
     {"x-client-dn", Known::x_real_ip, misspelt},
@@ -116,9 +109,16 @@ constexpr Name names[] = {
     {"remote-name", Known::never_forwarded, alike},
     {"remote-email", Known::never_forwarded, alike},
     {"remote-groups", Known::never_forwarded, alike},
-    {"x-authenticated-user", Known::never_forwarded, alike},
-    {"x-webauth-user", Known::never_forwarded, alike},
     {"client-ip", Known::never_forwarded, alike},
+    {"sm-user", Known::never_forwarded, alike},
+    {"sm-userdn", Known::never_forwarded, alike},
+    {"sm-universalid", Known::never_forwarded, alike},
+    {"iv-user", Known::never_forwarded, alike},
+    {"iv-groups", Known::never_forwarded, alike},
+    {"iv-creds", Known::never_forwarded, alike},
+    {"cf-access-authenticated-user-email", Known::never_forwarded, alike},
+    {"x-anonymous-consumer", Known::never_forwarded, alike},
+    {"x-middleware-subrequest", Known::never_forwarded, alike},
     // What caches obey rather than Cache-Control (RFC 9213, W3C Edge Architecture, Akamai, nginx,
     // LiteSpeed).
     {"cdn-cache-control", Known::shared_cache},
@@ -129,12 +129,12 @@ constexpr Name names[] = {
 };
 
 constexpr std::size_t longest_name = 40;
-constexpr std::string_view session_prefix = "x-session-", forwarded_prefix = "x-forwarded-";
-constexpr std::string_view certificate_prefix = "x-client-cert-";
 /// What other gateways tell of users and of certificates: Remote-User's kin, oauth2-proxy's, nginx's, Azure's,
-/// Google's.
-constexpr std::string_view foreign_prefixes[] = {"x-remote-", "x-auth-request-", "x-ssl-client-",
-                                                 "x-ms-client-principal", "x-goog-authenticated-user-"};
+/// Google's, Gitea's and Grafana's, Kong's, Amazon's, Pomerium's, Vouch's.
+constexpr std::string_view foreign_families[] = {
+    "x-remote-",        "x-auth-request-",  "x-ssl-client-", "x-ms-client-principal", "x-goog-authenticated-user-",
+    "x-webauth-",       "x-authenticated-", "x-consumer-",   "x-credential-",         "x-amzn-oidc-",
+    "x-pomerium-claim", "x-vouch-"};
 constexpr std::string_view cdn_suffix = "-cdn-cache-control";
 
 constexpr std::uint8_t hash(const char* text, std::size_t size) {
@@ -179,9 +179,27 @@ bool fold(std::string_view name, char* out) {
     return (seen & odd) == 0;
 }
 
-bool is_foreign(std::string_view folded) {
-    return std::any_of(std::begin(foreign_prefixes), std::end(foreign_prefixes),
-                       [&](std::string_view prefix) { return folded.starts_with(prefix); });
+/// What a name is by how it begins; `other`: no family's. @param exact  it is spelt as it is folded
+Known known_by_family(std::string_view folded, bool exact) {
+    const auto is_of = [&](std::string_view family) { return folded.starts_with(family); };
+    const auto spelt = [&](Known known) { return exact ? known : Known::misspelt; };
+    switch (folded.front()) {
+        case 'x':
+            if (is_of("x-session-")) return spelt(Known::x_session);
+            if (is_of("x-forwarded-")) return spelt(Known::x_forwarded);
+            if (is_of("x-client-cert-")) return spelt(Known::x_client_cert);
+            return std::ranges::any_of(foreign_families, is_of) ? Known::never_forwarded : Known::other;
+        case 's':  // what mod_ssl, nginx and Tomcat's SSLValve know of the client's certificate
+            return is_of("ssl-client-") ? spelt(Known::x_real_ip) : Known::other;
+        case 'w':  // WebLogic's
+            return is_of("wl-proxy-") ? spelt(Known::x_real_ip) : Known::other;
+        case 't':
+            return is_of("tailscale-user-") ? Known::never_forwarded : Known::other;
+        case '-':  // $WSRU, $WSCC, ...: WebSphere's
+            return is_of("-ws") ? Known::never_forwarded : Known::other;
+        default:
+            return Known::other;
+    }
 }
 
 /// Names that are longer than any of ours: only those that begin like a family of ours matter.
@@ -189,9 +207,7 @@ Known classify_long(std::string_view name) {
     char buffer[longest_name];
     fold(name.substr(0, longest_name), buffer);
     const std::string_view folded(buffer, longest_name);
-    if (folded.starts_with(session_prefix) || folded.starts_with(forwarded_prefix)) return Known::misspelt;
-    if (folded.starts_with(certificate_prefix)) return Known::misspelt;
-    if (is_foreign(folded)) return Known::never_forwarded;
+    if (const Known known = known_by_family(folded, false); known != Known::other) return known;
     return same_name(name.substr(name.size() - cdn_suffix.size()), cdn_suffix) ? Known::shared_cache : Known::other;
 }
 
@@ -203,12 +219,7 @@ Known classify(std::string_view name) {
     char buffer[longest_name];
     const bool exact = fold(name, buffer);
     const std::string_view folded(buffer, name.size());
-    if (folded[0] == 'x') {
-        if (folded.starts_with(session_prefix)) return exact ? Known::x_session : Known::misspelt;
-        if (folded.starts_with(forwarded_prefix)) return exact ? Known::x_forwarded : Known::misspelt;
-        if (folded.starts_with(certificate_prefix)) return exact ? Known::x_client_cert : Known::misspelt;
-        if (is_foreign(folded)) return Known::never_forwarded;
-    }
+    if (const Known known = known_by_family(folded, exact); known != Known::other) return known;
     for (std::uint8_t slot = hash(buffer, name.size()); slots[slot] != 0; ++slot) {
         const Name& entry = names[slots[slot] - 1];
         if (entry.folded != folded) continue;

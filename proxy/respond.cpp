@@ -61,8 +61,12 @@ Task<> relay(EventLoop& loop, Exchange& x, Body& body, BodyPiece piece, Deadline
         piece = co_await body.next();
         waiting.disarm();
         if (piece.error) {
+            namespace errc = boost::system::errc;
+            const bool left = piece.error == errc::owner_dead || piece.error == errc::broken_pipe;  // we left the app
             if (x.record.reason.empty())
-                x.record.reason = piece.error == asio::error::timed_out ? "upstream_timeout" : "upstream_truncated";
+                x.record.reason = left                                    ? "client_gone"
+                                  : piece.error == asio::error::timed_out ? "upstream_timeout"
+                                                                          : "upstream_truncated";
             note_reset(x, body);
             co_return x.client.cut();
         }
@@ -120,6 +124,7 @@ Task<std::optional<Answer>> pass_on(EventLoop& loop, Exchange& x, Body body, Dea
     x.record.status = x.answer.status;
     x.relaying_since = loop.deadlines.now();
     x.watch.reset();  // of an upload: the answer may have begun another session
+    if (x.session && x.set_cookie.empty()) x.watch.emplace(*x.session, SessionWatch::Time{});  // it has ended, it seems
 
     if (x.answer.tunnel) {
         if (!x.client.send_head(x.answer, {}, false) && co_await x.client.flush()) {
@@ -160,14 +165,15 @@ bool mint(EventLoop& loop, Exchange& x) {
 
 Task<std::optional<Answer>> mint_with_store(EventLoop& loop, Exchange& x) {
     const session::Millis minted = mint_time(loop, x);
-    Pending<void> asked;
+    Pending<session::Millis> asked;
     if (x.site->config.session.rotation.strict) {
         loop.store.issue(x.session->id, minted, asked.completion());
     } else {
-        loop.store.check(x.session->id, asked.completion());
+        loop.store.touch(x.session->id, false, asked.completion());
     }
     if (!asked.ready()) co_await asked.wait();
     if (asked.result()) {
+        x.session->expires = *asked.result();  // the request's upload, or others, may have renewed it meanwhile
         seal_next(loop, x, minted);
     } else if (asked.result().error() == SessionErrc::unavailable) {
         note(loop, x, SecurityEvent::Kind::refused, Reason::store_unavailable, &x.session->id);

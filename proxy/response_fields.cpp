@@ -16,14 +16,15 @@ public:
     void add_all() {
         const ConnectionNames connection(head_.fields);
         for (const Field& field : head_.fields) {
-            if (connection.contains(field.name) || is_edited(edits(), field.name, same_name)) continue;
-            add(field);
+            const bool edited = may_edit(field) && is_edited(edits(), field.name, same_name);
+            if (!edited && !connection.contains(field.name)) add(field);
         }
         for (const auto& [name, value] : edits().set) {
             const Field field{name, value, classify(name)};
+            if (!may_edit(field)) continue;
             if (field.known == Known::cache_control && rules_.session_route) {
                 cache_control_.add(value);
-            } else if (!is_ours(field.known) && !(field.known == Known::shared_cache && rules_.session_route)) {
+            } else if (passes(field.known) && !(field.known == Known::shared_cache && rules_.session_route)) {
                 out_.push_back(field);
             }
         }
@@ -34,6 +35,19 @@ public:
 
 private:
     const config::HeaderEdits& edits() const { return rules_.route.response_headers; }
+
+    /// Where apps and operators may speak it to clients.
+    static bool passes(Known known) { return known == Known::x_request_id || !is_ours(known); }
+    /// What a route sets for its app's pages would have caches keep a failure, and the way to the login, as long.
+    bool may_edit(const Field& field) const { return !rules_.ours || !describes_content(field); }
+    static bool describes_content(const Field& field) {
+        constexpr std::string_view others[] = {
+            "content-type", "content-encoding", "content-language", "content-disposition", "expires", "pragma",
+            "etag",         "last-modified"};
+        return field.known == Known::cache_control || field.known == Known::shared_cache ||
+               field.known == Known::location ||
+               std::ranges::any_of(others, [&](std::string_view name) { return same_name(field.name, name); });
+    }
 
     void add(const Field& field) {
         switch (field.known) {
@@ -63,11 +77,8 @@ private:
             case Known::shared_cache:
                 if (!rules_.session_route) out_.push_back(field);
                 break;
-            case Known::x_request_id:
-                out_.push_back(field);
-                break;
             default:
-                if (!is_ours(field.known)) out_.push_back(field);
+                if (passes(field.known)) out_.push_back(field);
         }
     }
 

@@ -99,7 +99,8 @@ std::optional<std::string> rewritten_cookie_path(std::string_view set_cookie, st
         const auto value = grammar::trimmed(attribute.substr(std::min(equals + 1, attribute.size())));
         const bool path = same_name(grammar::trimmed(attribute.substr(0, equals)), "path") && value.starts_with('/');
         result += "; ";
-        path ? result.append("Path=").append(strip_prefix).append(value) : result.append(attribute);
+        // "/old" is where browsers send a cookie of "/old", and not one of "/old/".
+        path ? result.append("Path=").append(strip_prefix).append(value == "/" ? "" : value) : result.append(attribute);
         changed |= path;
         return true;
     });

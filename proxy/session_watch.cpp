@@ -12,20 +12,22 @@ using namespace std::chrono_literals;
 constexpr auto ask_again_every = 9s;
 // Where the session should have expired by what is known, but requests may have renewed it.
 constexpr auto ask_of_expired_every = 400ms;
+constexpr auto ask_again_after_failure = 1s;
 constexpr std::chrono::milliseconds longest_renewal = 30s;
 
 }  // namespace
 
-SessionWatch::SessionWatch(const session::Session& session, Time now)
+SessionWatch::SessionWatch(const session::Session& session, Time known_at)
     : id_(session.id),
       known_(std::make_shared<Known>(Known{.expires = session.expires})),
-      asked_at_(now),
-      renewed_at_(now) {}
+      asked_at_(known_at),
+      renewed_at_(known_at) {}
 
 bool SessionWatch::ended(EventLoop& loop) {
     const auto silence = loop.deadlines.now() - asked_at_;
     const bool expired = silence >= ask_of_expired_every && loop.store.now() >= known_->expires;
-    if (!known_->asking && (expired || silence >= ask_again_every)) ask(loop, false);
+    const bool due = silence >= (known_->failed ? ask_again_after_failure : ask_again_every);
+    if (!known_->asking && (expired || due)) ask(loop, false);
     return known_->lost || loop.store.known_ended(id_);
 }
 
@@ -43,6 +45,7 @@ void SessionWatch::ask(EventLoop& loop, bool renew) {
     loop.store.touch(id_, renew,
                      [known = known_, &store = loop.store](const session::Result<session::Millis>& expires) {
                          known->asking = false;
+                         known->failed = !expires && expires.error() == session::SessionErrc::unavailable;
                          if (expires) {
                              known->expires = *expires;
                          } else {

@@ -14,8 +14,8 @@ class SessionWatch {
 public:
     using Time = std::chrono::steady_clock::time_point;
 
-    /// @param now  when the store knew of the session
-    SessionWatch(const session::Session& session, Time now);
+    /// @param known_at  when the store knew of the session; long ago: it is to be asked at once
+    SessionWatch(const session::Session& session, Time known_at);
 
     /// Whether it has ended, as far as is known: to be asked a few times a second. A remote store tells of ends as they
     /// come; it is asked too, from time to time since word of one may be lost, and when the session should expire.
@@ -28,7 +28,8 @@ private:
     struct Known {
         session::Millis expires;
         bool asking = false;
-        bool lost = false;  ///< it should have expired, and the store cannot tell whether it was renewed
+        bool failed = false;  ///< the store could not be asked
+        bool lost = false;    ///< it should have expired, and the store cannot tell whether it was renewed
     };
     void ask(EventLoop& loop, bool renew);
 

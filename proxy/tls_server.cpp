@@ -162,12 +162,19 @@ const ServerContexts::Hosts* ServerContexts::find(std::string_view name) const {
 }
 
 bool ServerContexts::serves(const SSL* ssl, std::string_view host) const {
-    const auto& made_for = *static_cast<const Hosts*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
     const Hosts* const wanted = find(host);
-    if ((wanted ? *wanted : hosts_.front()).policy != made_for.policy) return false;
+    if ((wanted ? *wanted : hosts_.front()).policy != made_for(ssl).policy) return false;
     const std::string_view name = server_name(ssl);
-    if (name.empty() || host.empty()) return !wanted || wanted == &made_for;
+    if (name.empty() || host.empty()) return !wanted || wanted == &made_for(ssl);
     return same_name(name, host) || covers(ssl, host);
+}
+
+bool ServerContexts::admits(const SSL* ssl, std::string_view host) const {
+    const Hosts* const wanted = find(host);
+    if (!wanted) return true;
+    const Digest nothing{}, asked = ssl ? made_for(ssl).policy : nothing;
+    const bool required = (wanted->verify & SSL_VERIFY_FAIL_IF_NO_PEER_CERT) != 0;
+    return wanted->policy == nothing || wanted->policy == asked || (asked == nothing && !required);
 }
 
 Ssl ServerContexts::accept() const {

@@ -33,6 +33,11 @@ public:
     /// own, too; and so has a request that names none.
     /// @param host  lower case, without port
     bool serves(const SSL* ssl, std::string_view host) const;
+    /// Whether one of the certificates is for this host.
+    bool has(std::string_view host) const { return find(host) != nullptr; }
+    /// Whether what is asked here of clients who want this host was asked on a connection of another listener.
+    /// @param ssl  null: plain
+    bool admits(const SSL* ssl, std::string_view host) const;
 
 private:
     /// The hosts of one certificate.
@@ -42,6 +47,9 @@ private:
         int verify = SSL_VERIFY_NONE;  ///< the mode for it
         std::shared_ptr<const Staple> staple;
     };
+    static const Hosts& made_for(const SSL* ssl) {
+        return *static_cast<const Hosts*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
+    }
 
     void add(const config::Certificate& files, Context context, ServerState& state);
     static int on_hello(SSL* ssl, int* alert, void* self);

@@ -57,7 +57,7 @@ Tunnel::Tunnel(EventLoop& loop, Exchange& x, UpstreamPool::Lease lease)
       began_(x.began),
       idle_([this] { end(CloseCode::going_away, "idle", "idle for too long"); }),
       last_([this] { be_late(); }) {
-    if (x.session) session_.emplace(*x.session, x.admitted);
+    if (x.session) session_.emplace(*x.session, x.set_cookie.empty() ? SessionWatch::Time{} : x.admitted);
     describe(x);
     record_ = with_own_text(x.record, text_);
     record_.bytes_in = record_.bytes_out = 0;

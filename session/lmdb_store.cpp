@@ -68,11 +68,9 @@ void LmdbStore::present(const SessionCookie& cookie, Presentation wanted, Comple
     });
 }
 
-void LmdbStore::issue(const SessionId& id, Millis minted, Completion<> done) {
+void LmdbStore::issue(const SessionId& id, Millis minted, Completion<Millis> done) {
     sessions_.issue(id, minted, std::move(done));
 }
-
-void LmdbStore::check(const SessionId& id, Completion<> done) { sessions_.check(id, std::move(done)); }
 
 void LmdbStore::touch(const SessionId& id, bool renew, Completion<Millis> done) {
     sessions_.touch(id, renew, std::move(done));

@@ -105,14 +105,14 @@ Result<Session> MemoryShard::present(const SessionCookie& cookie, bool renew, Mi
     return session;
 }
 
-Result<void> MemoryShard::issue(const SessionId& id, Millis minted, Millis now) {
+Result<Millis> MemoryShard::issue(const SessionId& id, Millis minted, Millis now) {
     MemoryRecord* record = find(id, now);
     if (!record) return SessionErrc::unknown;
     const Millis seen = record->rotation.seen.minted;
     // What is minted now is never superseded already, so the verdict tells nothing.
     session::present(record->rotation, minted, now, settings_.rotation.grace);
     if (journal_) journal_->presented(*record, record->rotation.seen.minted != seen);
-    return {};
+    return record->expires;
 }
 
 Result<Millis> MemoryShard::touch(const SessionId& id, bool renew, Millis now) {

@@ -30,7 +30,7 @@ public:
 
     Started start(const NewSession& request, Millis now);
     Result<Session> present(const SessionCookie& cookie, bool renew, Millis now);
-    Result<void> issue(const SessionId& id, Millis minted, Millis now);
+    Result<Millis> issue(const SessionId& id, Millis minted, Millis now);
     Result<Millis> touch(const SessionId& id, bool renew, Millis now);
     bool contains(const SessionId& id, Millis now) const { return find(id, now) != nullptr; }
     Result<void> replace_data(const SessionId& id, Data data, Millis now);

@@ -118,12 +118,8 @@ void MemoryStore::present(const SessionCookie& cookie, Presentation wanted, Comp
                             [&](MemoryShard& shard, Millis now) { return shard.present(cookie, wanted.renew, now); }));
 }
 
-void MemoryStore::issue(const SessionId& id, Millis minted, Completion<> done) {
+void MemoryStore::issue(const SessionId& id, Millis minted, Completion<Millis> done) {
     done(impl_->in_shard_of(id, [&](MemoryShard& shard, Millis now) { return shard.issue(id, minted, now); }));
-}
-
-void MemoryStore::check(const SessionId& id, Completion<> done) {
-    done(known_ended(id) ? Result<>{SessionErrc::unknown} : Result<>{});
 }
 
 void MemoryStore::touch(const SessionId& id, bool renew, Completion<Millis> done) {

@@ -25,8 +25,7 @@ public:
     Millis now() const override;
     void start(NewSession request, Completion<Started> done) override;
     void present(const SessionCookie& cookie, Presentation wanted, Completion<Session> done) override;
-    void issue(const SessionId& id, Millis minted, Completion<> done) override;
-    void check(const SessionId& id, Completion<> done) override;
+    void issue(const SessionId& id, Millis minted, Completion<Millis> done) override;
     void touch(const SessionId& id, bool renew, Completion<Millis> done) override;
     bool known_ended(const SessionId& id) const override;
     void replace_data(const SessionId& id, std::string json, Completion<> done) override;

@@ -1,5 +1,6 @@
 // Pages of sessions, and word of those that end elsewhere.
 #include <algorithm>
+#include <bit>
 
 #include <spdlog/spdlog.h>
 
@@ -53,7 +54,7 @@ std::vector<IdRange> after(const SessionId& cursor, std::vector<IdRange> ranges)
 }
 
 /// Reads what listings tell of a session out of its state and the client's address.
-Session listed(const config::Session& settings, Reply id, Reply state, Reply client) {
+Session listed(const config::Session& settings, SessionId id, Reply state, Reply client) {
     std::string_view numbers = state.text();
     const auto created = next_number(numbers), permanent = next_number(numbers), expires = next_number(numbers);
     next_number(numbers);  // the mint time that was seen
@@ -63,7 +64,7 @@ Session listed(const config::Session& settings, Reply id, Reply state, Reply cli
     // The latest request renewed the expiry, but for the step that is spared; or that is at its end, and `seen` has to
     // do.
     const auto last_seen = capped ? seen_at : std::max(seen_at, expires - lifetime);
-    return {.id = {std::string(id.text())},
+    return {.id = std::move(id),
             .created = Millis{created},
             .expires = Millis{created + expires},
             .last_seen = Millis{created + last_seen},
@@ -96,7 +97,8 @@ void RedisStore::Impl::list_some(const std::shared_ptr<Listing>& listing) {
     reading->take = [this, found, enough](const IdRange& range, Reply reply) {
         auto& sessions = (*found)[{range.slot, range.to}];
         for (std::size_t i = 0; i + 2 < reply[3].size(); i += 3)
-            sessions.push_back(listed(shared.settings, reply[3][i], reply[3][i + 1], reply[3][i + 2]));
+            if (auto id = SessionId::parse(reply[3][i].text()))
+                sessions.push_back(listed(shared.settings, std::move(*id), reply[3][i + 1], reply[3][i + 2]));
         return sessions.size() < enough;
     };
     reading->done = [this, listing, found, ranges = reading->ranges](Result<> result) {
@@ -136,7 +138,8 @@ void RedisStore::Impl::heard_of_end(std::string_view ids) {
 void RedisStore::listen() {
     Impl& impl = *impl_;
     impl.listening = true;
-    if (impl.endings && redis::diagnose(impl.endings->why_lost()).trouble == redis::Trouble::denied)
+    const bool denied = impl.endings && redis::diagnose(impl.endings->why_lost()).trouble == redis::Trouble::denied;
+    if (denied && std::has_single_bit(++impl.denied_listening))  // the 1st, 2nd, 4th, 8th, ... time
         spdlog::warn(
             "redis.not_listening error=\"{}\" cure=\"let the user of session.store subscribe: ACL SETUSER NAME "
             "&rotagate:*; until then, long answers of sessions that end elsewhere are cut after 10 s\"",

@@ -19,7 +19,8 @@ Result<bool> failed_bool(const boost::system::error_code& why) { return {boost::
 /// The part of a script's answer that is a list, from `first` on.
 std::vector<SessionId> ids_from(Reply reply, std::size_t first) {
     std::vector<SessionId> ids;
-    for (std::size_t i = first; i < reply.size(); ++i) ids.push_back({std::string(reply[i].text())});
+    for (std::size_t i = first; i < reply.size(); ++i)
+        if (auto id = SessionId::parse(reply[i].text())) ids.push_back(std::move(*id));
     return ids;
 }
 
@@ -86,28 +87,31 @@ void RedisStore::Impl::started(Session session, NewSession request, const CallPt
 /// In a cluster, the session of another user is on another server: its end is a step of its own.
 void RedisStore::Impl::end_replaced_elsewhere(Started started, const SessionId& old, redis::SteadyTime deadline,
                                               Completion<Started> done) {
-    end(old, true, deadline, [this, started = std::move(started), done = std::move(done)](Result<bool> ended) mutable {
-        if (!ended) {
-            end_unconfirmed(started.session.id, false);
-            return done(ended.error());
-        }
-        started.replaced = *ended;
-        done(std::move(started));
-    });
+    end(old, Mark::replaced, deadline,
+        [this, started = std::move(started), done = std::move(done)](Result<bool> ended) mutable {
+            if (!ended) {
+                end_unconfirmed(started.session.id, false);
+                return done(ended.error());
+            }
+            started.replaced = *ended;
+            done(std::move(started));
+        });
 }
 
 // ---- endings --------------------------------------------------------------------------------------------------------
 
-RedisStore::Impl::FunctionCallPtr RedisStore::Impl::end_call(const SessionId& id, bool mark_replaced) {
+RedisStore::Impl::FunctionCallPtr RedisStore::Impl::end_call(const SessionId& id, Mark mark) {
     const RedisKeys keys(id);
     const redis::Script& script = shared.scripts.end;
-    if (!mark_replaced) return call_for(keys.slot, script, {keys.session, keys.index, keys.due, keys.users}, {id.text});
-    return call_for(keys.slot, script, {keys.session, keys.index, keys.due, keys.users, keys.mark}, {id.text});
+    if (mark == Mark::untouched)
+        return call_for(keys.slot, script, {keys.session, keys.index, keys.due, keys.users}, {id.text});
+    return call_for(keys.slot, script, {keys.session, keys.index, keys.due, keys.users, keys.mark},
+                    {id.text, flag(mark == Mark::replaced)});
 }
 
 /// @param deadline  as of Call
-void RedisStore::Impl::end(const SessionId& id, bool mark_replaced, redis::SteadyTime deadline, Completion<bool> done) {
-    const auto call = end_call(id, mark_replaced);
+void RedisStore::Impl::end(const SessionId& id, Mark mark, redis::SteadyTime deadline, Completion<bool> done) {
+    const auto call = end_call(id, mark);
     call->deadline = deadline;
     call->confirming = confirms();
     ask(call, 0, [this, call = std::weak_ptr(call), id, done = std::move(done)](Result<Reply> reply) {
@@ -122,18 +126,26 @@ void RedisStore::Impl::end(const SessionId& id, bool mark_replaced, redis::Stead
     });
 }
 
-/// Ends what nobody waits for: a login that was refused, or the rest of a replayed session.
+/// Ends what nobody waits for: a login that was refused.
 /// @param behind_confirming  over the connection whose writes are confirmed, behind what was sent there: where that has
 /// not been answered. Otherwise it goes over the other, which no WAIT holds up.
 void RedisStore::Impl::end_unconfirmed(const SessionId& id, bool behind_confirming) {
-    const auto call = end_call(id, false);
+    const auto call = end_call(id, Mark::untouched);
     call->confirming = behind_confirming;
     ask(call, 0, [this, id](Result<Reply> reply) {
         if (reply) shared.ended.add(id.text, steady_clock::now());
     });
 }
 
-void RedisStore::end(const SessionId& id, Completion<bool> done) { impl_->end(id, false, {}, std::move(done)); }
+/// Ends the rest of a replayed session, of which is told now: it goes out of the index, and all gateways hear of it.
+void RedisStore::Impl::end_replayed(const SessionId& id) {
+    shared.ended.add(id.text, steady_clock::now());
+    ask(end_call(id, Mark::removed), 0, [](const Result<Reply>&) {});
+}
+
+void RedisStore::end(const SessionId& id, Completion<bool> done) {
+    impl_->end(id, Impl::Mark::untouched, {}, std::move(done));
+}
 
 void RedisStore::Impl::confirm(const redis::Call& call, Completion<> done) {
     if (!confirms()) return done(Result<>{});

@@ -92,7 +92,7 @@ struct RedisStore::Impl::PresentCall final : redis::Call {
     /// A thief's visit must be told, even where its request has been answered.
     void late(Reply reply) override {
         if (reply[0].integer() != replay) return;
-        store.end_unconfirmed(id, false);
+        store.end_replayed(id);
         if (store.shared.on_expiry) store.shared.on_expiry(id, Expiry::replay);
     }
     void finish(Result<Reply> reply) override {
@@ -151,60 +151,53 @@ void RedisStore::Impl::presented(const PresentCall& call, Reply reply, const Com
 }
 
 void RedisStore::Impl::replayed(const SessionId& id, const Completion<Session>& done) {
-    end_unconfirmed(id, false);  // out of the index, and known everywhere
+    end_replayed(id);
     done(SessionErrc::replayed);
 }
 
-/// The session is not there. A login may have ended it a moment ago; or this very call, when it was sent the first time
-/// and its answer was lost.
+/// The session is not there. A login may have ended it a moment ago; or a replay of which nobody heard, since the
+/// answer to it was lost: that is told now.
 void RedisStore::Impl::gone(const PresentCall& call, Reply mark, const Completion<Session>& done) {
-    if (call.repeated && mark.text() == "replay") return replayed(call.id, done);
-    const bool replaced = Millis{mark.integer()} > clock.at(steady_clock::now());  // until when
+    const auto now = steady_clock::now();
+    const bool known = shared.ended.contains(call.id.text, now);
+    shared.ended.add(call.id.text, now);
+    if (mark.text() == "replay" && !known) return replayed(call.id, done);
+    const bool replaced = Millis{mark.integer()} > clock.at(now);  // until when
     done(replaced ? SessionErrc::replaced : SessionErrc::unknown);
 }
 
-/// A script that tells only whether the session is there.
-void RedisStore::Impl::there(const FunctionCallPtr& call, Completion<> done) {
-    ask(call, 1, [done = std::move(done)](Result<Reply> reply) {
+/// A script that tells whether the session is there, and when it expires.
+void RedisStore::Impl::expiry(const SessionId& id, const FunctionCallPtr& call, Completion<Millis> done) {
+    ask(call, 1, [this, id, done = std::move(done)](Result<Reply> reply) {
         if (!reply) return done(reply.error());
-        done((*reply)[0].integer() == 1 ? Result<>{} : Result<>{SessionErrc::unknown});
+        if ((*reply)[0].integer() == 1) return done(Millis{(*reply)[2].integer()});
+        shared.ended.add(id.text, steady_clock::now());
+        done(SessionErrc::unknown);
     });
 }
 
-void RedisStore::issue(const SessionId& id, Millis minted, Completion<> done) {
+void RedisStore::issue(const SessionId& id, Millis minted, Completion<Millis> done) {
     const std::string key = "s:" + id.text;
     const std::string time = std::to_string(minted.count());
-    impl_->there(impl_->call_for(redis::slot_of_tag(id.user_key()), impl_->shared.scripts.issue, {key}, {time}),
-                 std::move(done));
-}
-
-void RedisStore::check(const SessionId& id, Completion<> done) {
-    const std::string key = "s:" + id.text;
-    impl_->there(impl_->call_for(redis::slot_of_tag(id.user_key()), impl_->shared.scripts.check, {key}, {}),
-                 [impl = impl_.get(), id, done = std::move(done)](Result<> result) {
-                     if (!result && result.error() == SessionErrc::unknown)
-                         impl->shared.ended.add(id.text, steady_clock::now());
-                     done(result);
-                 });
+    impl_->expiry(id, impl_->call_for(redis::slot_of_tag(id.user_key()), impl_->shared.scripts.issue, {key}, {time}),
+                  std::move(done));
 }
 
 void RedisStore::touch(const SessionId& id, bool renew, Completion<Millis> done) {
     const std::string key = "s:" + id.text;
-    const auto call =
-        impl_->call_for(redis::slot_of_tag(id.user_key()), impl_->shared.scripts.touch, {key}, {flag(renew)});
-    impl_->ask(call, 1, [impl = impl_.get(), id, done = std::move(done)](Result<Reply> reply) {
-        if (!reply) return done(reply.error());
-        if ((*reply)[0].integer() == 1) return done(Millis{(*reply)[2].integer()});
-        impl->shared.ended.add(id.text, steady_clock::now());
-        done(SessionErrc::unknown);
-    });
+    const auto slot = redis::slot_of_tag(id.user_key());
+    impl_->expiry(id, impl_->call_for(slot, impl_->shared.scripts.touch, {key}, {flag(renew)}), std::move(done));
 }
 
 void RedisStore::replace_data(const SessionId& id, std::string json, Completion<> done) {
     if (!valid_data(json)) return done(SessionErrc::data_invalid);
     const std::string key = "s:" + id.text;
-    impl_->there(impl_->call_for(redis::slot_of_tag(id.user_key()), impl_->shared.scripts.replace_data, {key}, {json}),
-                 std::move(done));
+    const auto call =
+        impl_->call_for(redis::slot_of_tag(id.user_key()), impl_->shared.scripts.replace_data, {key}, {json});
+    impl_->ask(call, 1, [done = std::move(done)](Result<Reply> reply) {
+        if (!reply) return done(reply.error());
+        done((*reply)[0].integer() == 1 ? Result<>{} : Result<>{SessionErrc::unknown});
+    });
 }
 
 /// Asks each server that has sessions as a write would: a replica refuses it, and a node whose cluster is down.

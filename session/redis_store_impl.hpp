@@ -69,12 +69,15 @@ struct RedisStore::Impl {
                  Completion<Started> done);
     void end_replaced_elsewhere(Started started, const SessionId& old, redis::SteadyTime deadline,
                                 Completion<Started> done);
-    FunctionCallPtr end_call(const SessionId& id, bool mark_replaced);
-    void end(const SessionId& id, bool mark_replaced, redis::SteadyTime deadline, Completion<bool> done);
+    /// What becomes of the mark that tells why a session is not there.
+    enum class Mark { untouched, replaced, removed };
+    FunctionCallPtr end_call(const SessionId& id, Mark mark);
+    void end(const SessionId& id, Mark mark, redis::SteadyTime deadline, Completion<bool> done);
     void end_unconfirmed(const SessionId& id, bool behind_confirming);
+    void end_replayed(const SessionId& id);
     /// Waits until replicas have what was written by a call.
     void confirm(const redis::Call& call, Completion<> done);
-    void there(const FunctionCallPtr& call, Completion<> done);
+    void expiry(const SessionId& id, const FunctionCallPtr& call, Completion<Millis> done);
     bool confirms() const { return shared.deployment.settings.replicas > 0; }
     void heard_of_end(std::string_view ids);
 
@@ -101,6 +104,7 @@ struct RedisStore::Impl {
     std::vector<std::shared_ptr<PresentCall>> spare;  ///< to be used again
     unsigned swept = 0;
     bool sweeping = false, listening = false;
+    unsigned denied_listening = 0;  ///< how often
     std::optional<redis::Subscription> endings;
 };
 

@@ -96,9 +96,10 @@ void RedisStore::Impl::expired(Reply ids) {
     const auto now = steady_clock::now();
     for (std::size_t i = 0; i < ids.size(); ++i) {
         const std::string_view text = ids[i].text();
-        const SessionId id{std::string(text.substr(1))};
-        shared.ended.add(id.text, now);
-        if (shared.on_expiry) shared.on_expiry(id, text.front() == 'a' ? Expiry::absolute : Expiry::idle);
+        const auto id = SessionId::parse(text.substr(1));
+        if (!id) continue;  // somebody else has written into our index
+        shared.ended.add(id->text, now);
+        if (shared.on_expiry) shared.on_expiry(*id, text.front() == 'a' ? Expiry::absolute : Expiry::idle);
     }
 }
 

@@ -68,15 +68,12 @@ public:
     /// sessions under end_user).
     virtual void present(const SessionCookie& cookie, Presentation wanted, Completion<Session> done) = 0;
 
-    /// rotation.strict only: applies the rule for a presentation to a mint time that is about to be issued.
-    /// Errors: unknown.
-    virtual void issue(const SessionId& id, Millis minted, Completion<> done) = 0;
+    /// rotation.strict only: applies the rule for a presentation to a mint time that is about to be issued. Tells when
+    /// the session expires unless it is renewed; known_ended() knows what was found. Errors: unknown.
+    virtual void issue(const SessionId& id, Millis minted, Completion<Millis> done) = 0;
 
-    /// Whether the session is there, without renewing it; known_ended() knows what was found. Errors: unknown.
-    virtual void check(const SessionId& id, Completion<> done) = 0;
-
-    /// The same for what is open for long: tells when the session expires unless it is renewed.
-    /// @param renew  renews the idle timeout as a request does; no cookie is presented, so the rotation stays as it is
+    /// The same for answers that are late or long: no cookie is presented or issued, so the rotation stays as it is.
+    /// @param renew  renews the idle timeout as a request does
     virtual void touch(const SessionId& id, bool renew, Completion<Millis> done) = 0;
 
     /// Whether this process knows already, without I/O, that the session has ended. False may mean "do not know".

@@ -26,8 +26,7 @@ void Connection::open(const std::vector<Greeting>& greeting) {
         out_ += part.command;
         greeting_.push_back(part.answer);
     }
-    wire_->connect(server_, [this](error_code ec, std::size_t) {
-        const auto self = shared_from_this();
+    wire_->connect(server_, [this, self = shared_from_this()](error_code ec, std::size_t) {
         if (ec) return lose(ec.message());
         in_.resize(input_size);
         flush();
@@ -82,8 +81,7 @@ std::vector<CallPtr> Connection::close() {
 void Connection::flush() {
     if (!wire_ || flushing_ || out_.empty()) return;
     std::swap(out_, writing_);
-    flushing_ = !wire_->write(writing_, [this](error_code ec, std::size_t) {
-        const auto self = shared_from_this();
+    flushing_ = !wire_->write(writing_, [this, self = shared_from_this()](error_code ec, std::size_t) {
         flushing_ = false;
         writing_.clear();
         if (ec) return lose(ec.message());
@@ -93,8 +91,7 @@ void Connection::flush() {
 }
 
 void Connection::read() {
-    wire_->read(in_, [this](error_code ec, std::size_t n) {
-        const auto self = shared_from_this();
+    wire_->read(in_, [this, self = shared_from_this()](error_code ec, std::size_t n) {
         if (ec) return lose(ec == asio::error::eof ? "the server has closed the connection" : ec.message());
         on_read(n);
         if (wire_) read();

@@ -12,12 +12,14 @@ namespace rotagate::session::redis::lua {
 inline constexpr std::string_view declare_state = R"(
 local created, permanent, expires, seen, seen_at, mark, mark_at, floor
 )";
-// Takes `stored` apart.
+// Takes `stored` apart. Without `created`, it is nothing that a gateway of this version has written.
 inline constexpr std::string_view read_stored = R"(
 created, permanent, expires, seen, seen_at, mark, mark_at, floor =
     string.match(stored, '^(%d+) (%d) (%d+) (-?%d+) (-?%d+) (-?%d+) (-?%d+) (-?%d+)$')
-created, expires, seen, seen_at = created + 0, expires + 0, seen + 0, seen_at + 0
-mark, mark_at, floor = mark + 0, mark_at + 0, floor + 0
+if created then
+    created, expires, seen, seen_at = created + 0, expires + 0, seen + 0, seen_at + 0
+    mark, mark_at, floor = mark + 0, mark_at + 0, floor + 0
+end
 )";
 // What scripts begin with that are about one session. Where it is not there, its mark tells more: "replay", or until
 // when a login is known to have ended it. GETEX without a change counts as a write: a replica that is taken for a
@@ -25,6 +27,7 @@ mark, mark_at, floor = mark + 0, mark_at + 0, floor + 0
 inline constexpr std::string_view if_stored = R"(
 if not stored then return {0, now, redis.call('GETEX', 'x:' .. string.sub(KEYS[1], 3))} end
 <read_stored>
+if not created then return {0, now} end
 )";
 inline constexpr std::string_view write_state = R"(
 stored = created .. ' ' .. permanent .. ' ' .. expires .. ' ' .. seen .. ' ' .. seen_at .. ' ' .. mark .. ' ' ..
@@ -88,17 +91,13 @@ if changed or renewed then <rewrite_state> end
 return {replay and 3 or 1, now, stored, data}
 )";
 
-// KEYS: the session. ARGV: the mint time that is about to be issued. Returns {whether it is there, now}.
+// KEYS: the session. ARGV: the mint time that is about to be issued. Returns {whether it is there, now, when it
+// expires}.
 inline constexpr std::string_view issue_body = R"(
 if expires <= now - created then return {0, now} end
 <rotate>
 if changed then <rewrite_state> end
-return {1, now}
-)";
-
-// KEYS: the session. Returns {whether it is there, now}.
-inline constexpr std::string_view check_body = R"(
-return {expires > now - created and 1 or 0, now}
+return {1, now, created + expires}
 )";
 
 // KEYS: the session. ARGV: 1 to renew. Returns {whether it is there, now, when it expires}.
@@ -125,6 +124,7 @@ return {1, now}
 inline constexpr std::string_view unlist_function = R"(
 local function unlist(i, d, n, id)
     local user, org = string.match(id, '^({([^/]*)/?[^}]*}).')
+    if not user then return redis.call('ZREM', d, id), redis.call('ZREM', i, id) end  -- somebody else's
     local known = #redis.call('ZRANGEBYLEX', i, '[' .. user .. '.', '(' .. user .. '/', 'LIMIT', 0, 2)
     redis.call('ZREM', d, id)
     if redis.call('ZREM', i, id) == 0 or known > 1 then return end
@@ -147,7 +147,7 @@ local function prune(i, d, n)
         local due = redis.call('ZSCORE', d, id)
         local stored = redis.call('HGET', 's:' .. id, 'state')
         if stored then <read_stored> end
-        if stored and expires > now - created then
+        if stored and created and expires > now - created then
             local capped = ABSOLUTE > 0 and expires >= ABSOLUTE
             redis.call('ZREM', d, id)
             redis.call('ZADD', d, created + expires + (capped and 0.5 or 0), id)
@@ -178,7 +178,7 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
             local stored = other ~= ARGV[7] and redis.call('HGET', 's:' .. other, 'state')
             if stored then
                 <read_stored>
-                if expires > now - created then others[#others + 1] = {other, created} end
+                if created and expires > now - created then others[#others + 1] = {other, created} end
             end
         end
         table.sort(others, function(a, b) return a[2] < b[2] end)
@@ -219,18 +219,22 @@ tell(ended)
 return result
 )";
 
-// KEYS: the session, i, d, n; with a fifth, its mark, which says then that a login has replaced it.
-// ARGV: the id. Returns {now, whether it was there}.
+// KEYS: the session, i, d, n; with a fifth, its mark. ARGV: the id; for the mark, 1 to say that a login has replaced
+// the session, or 0 to remove what it says. Returns {now, whether it was there}.
 inline constexpr std::string_view end_body = R"(
 local stored = redis.call('HGET', KEYS[1], 'state')
 local there = 0
 if stored then
     <read_stored>
-    if expires > now - created then there = 1 end
+    if created and expires > now - created then there = 1 end
     redis.call('DEL', KEYS[1])
 end
 unlist(KEYS[2], KEYS[3], KEYS[4], ARGV[1])
-if KEYS[5] then redis.call('SET', KEYS[5], now + 2 * GRACE, 'PX', 2 * GRACE) end
+if ARGV[2] == '1' then
+    redis.call('SET', KEYS[5], now + 2 * GRACE, 'PX', 2 * GRACE)
+elseif ARGV[2] then
+    redis.call('DEL', KEYS[5])
+end
 tell({ARGV[1]})
 return {now, there}
 )";

@@ -86,7 +86,6 @@ Scripts::Scripts(const std::string& head, const std::string& stored, const std::
           filled_in(fmt::format("{}local stored, data = unpack(redis.call('HMGET', KEYS[1], 'state', 'data'))\n{}{}",
                                 head, if_stored, present_body))),
       issue(filled_in(fmt::format("{}{}{}", head, stored, issue_body))),
-      check(filled_in(fmt::format("{}{}{}", head, stored, check_body))),
       touch(filled_in(fmt::format("{}{}{}", head, stored, touch_body))),
       replace_data(filled_in(fmt::format("{}{}{}", head, stored, replace_data_body))),
       start(filled_in(fmt::format("{}{}{}", head, unlist_function, start_body))),
@@ -98,7 +97,7 @@ Scripts::Scripts(const std::string& head, const std::string& stored, const std::
 std::vector<std::string_view> Scripts::texts() const {
     std::vector<std::string_view> texts;
     for (const Script* script :
-         {&present, &present_with_data, &issue, &check, &touch, &replace_data, &start, &end, &prune, &list, &end_range})
+         {&present, &present_with_data, &issue, &touch, &replace_data, &start, &end, &prune, &list, &end_range})
         texts.push_back(script->text);
     return texts;
 }

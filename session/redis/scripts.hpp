@@ -36,7 +36,7 @@ struct Scripts {
         "local t = redis.call('TIME')\n"
         "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n";
 
-    Script present, present_with_data, issue, check, touch, replace_data, start, end, prune, list, end_range;
+    Script present, present_with_data, issue, touch, replace_data, start, end, prune, list, end_range;
     std::vector<std::string_view> texts() const;
 
 private:

@@ -7,7 +7,7 @@
 namespace rotagate::session::redis {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Trouble>, 14> words{{
+constexpr std::array<std::pair<std::string_view, Trouble>, 15> words{{
     {"NOSCRIPT", Trouble::no_script},
     {"MOVED", Trouble::moved},
     {"ASK", Trouble::ask},
@@ -16,6 +16,7 @@ constexpr std::array<std::pair<std::string_view, Trouble>, 14> words{{
     {"LOADING", Trouble::later},
     {"BUSY", Trouble::later},
     {"MASTERDOWN", Trouble::later},
+    {"NOREPLICAS", Trouble::later},  // min-replicas-to-write: right after a promotion there is none
     {"READONLY", Trouble::demoted},
     {"UNBLOCKED", Trouble::demoted},  // while it waited, it was made a replica
     {"NOAUTH", Trouble::denied},
@@ -41,7 +42,7 @@ Trouble by_sentence(std::string_view error) {
     const auto says = [&](std::string_view part) { return error.find(part) != std::string_view::npos; };
     if (says("Script killed") || says("non local key")) return Trouble::later;   // an operator's; a slot on the move
     if (says("READONLY") || says("read only replica")) return Trouble::demoted;  // inside of a script
-    if (says("max number of clients") || says("-LOADING")) return Trouble::later;
+    if (says("max number of clients") || says("-LOADING") || says("-NOREPLICAS")) return Trouble::later;
     if (says("without any password configured") || says("invalid password")) return Trouble::denied;
     return Trouble::failed;
 }

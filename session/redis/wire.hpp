@@ -16,7 +16,8 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 /// A stream of bytes to a server: TCP, a unix socket, or TLS over TCP. One read and one write at a time; no completion
-/// comes after it is destroyed.
+/// comes after it is destroyed. But the memory of an operation may be used until then: its `done` is destroyed only
+/// when that is over, and keeps what the memory belongs to.
 class Wire {
 public:
     using Done = std::function<void(error_code, std::size_t)>;

@@ -239,9 +239,25 @@ SCENARIO("a certificate that no client can get is told of", "[config][load]") {
               Lines{about("3:11: listen[0].tls.certificates[1].cert: '" + (folder / "both.crt").string() +
                           "' is for a.test like the certificate on line 2, which is served first and does not "
                           "ask the same of clients; keep one of the two")});
+        CHECK(texts(loaded("a", "none.crt, client_ca: ca", "ca").errors) == Lines{never(3, "none.crt")});
         CHECK(loaded("a", "b.crt, client_ca: ca", "ca").ok());
         CHECK(loaded("a.crt, client_ca: ca", "both", "ca").ok());
     }
+}
+
+SCENARIO("a store's password is for nobody else to read", "[config][load]") {
+    const Folder folder;
+    const std::string text = base + "session: { cookie: { key_files: [k] }, store: \"redis://:secret@r:1\" }\n";
+    folder.write("k", "key");
+    const auto file = folder.write("rotagate.yaml", text, 0640);
+    const std::string warning =
+        "session.store: has a password, and every user of this machine can get at this file; run chmod o= ";
+    const auto warns = [&] {
+        return std::ranges::count(load_file(file).warnings, warning + file.string(), &Issue::message);
+    };
+    CHECK(warns() == 0);
+    folder.write("rotagate.yaml", text, 0644);
+    CHECK(warns() == 1);
 }
 
 SCENARIO("a log file's folder must be there, the file need not", "[config][load]") {

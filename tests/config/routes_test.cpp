@@ -110,6 +110,20 @@ SCENARIO("a route that can never match is found", "[config][rules]") {
             CHECK(warnings(routes(first, second)) == covered);
         }
     }
+    GIVEN("earlier matches for more methods") {
+        const auto covered = [](const std::string& by) {
+            return Lines{"rotagate.yaml:9:14: routes[2].match: never matches: " + by +
+                         " all of its requests; move it up"};
+        };
+        const auto told = [&](const std::string& methods) {
+            return warnings(routes("path: /, methods: [GET, POST]", "path: /a/, methods: [PUT]") +
+                            "  - { match: { path: /a/b, methods: [" + methods + "] }, upstream: shop }\n");
+        };
+        CHECK(told("GET") == covered("routes[0] on line 7 takes"));
+        CHECK(told("HEAD, POST") == covered("routes[0] on line 7 takes"));
+        CHECK(told("GET, PUT") == covered("routes[0] on line 7 and routes[1] on line 8 take"));
+        CHECK(told("GET, DELETE").empty());
+    }
     GIVEN("matches that only look alike") {
         for (const auto& [first, second] :
              std::vector<std::pair<std::string, std::string>>{{"path: /a", "path: /a/"},
@@ -161,6 +175,8 @@ SCENARIO("a redirect leads to this site or to an https URL", "[config][rules]") 
         {"https://{uri}/",
          "names no host; its host is not a host; write a name such as api.example.org (punycode, no "
          "wildcard)"},
+        {"https://a.example:/", "has no port behind its \":\"; write 1 to 65535"},
+        {"https://a.example:99999/", "has no port behind its \":\"; write 1 to 65535"},
         {"/login?{url}", "has a placeholder other than {uri}; only that one is filled in"},
         {"/login}", "has a placeholder other than {uri}; only that one is filled in"},
         {"/a\\r\\nX: y", "has a line end or another control character; remove it"},
@@ -217,7 +233,9 @@ SCENARIO("routes cannot edit what frames a message or is the gateway's own, in a
     for (const std::string name :
          {"X-User-Id", "x.user.id", "X_User_Org", "Host", "Cookie", "Forwarded", "X-Request-Id"})
         CHECK(set("request", name).size() == 1);
-    CHECK(set("response", "Set-Cookie").size() == 1);
+    for (const std::string name : {"Set-Cookie", "X-User-Id", "X_User_Org", "Host", "Forwarded"})
+        CHECK(set("response", name).size() == 1);
+    CHECK(set("response", "X-Request-Id").empty());
     CHECK(set("response", "Cache-Control").empty());
     CHECK(set("request", "X-Env").empty());
     CHECK(remove("request", "Authorization").empty());

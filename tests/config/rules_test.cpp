@@ -163,6 +163,8 @@ SCENARIO("upstreams must have a name and servers", "[config][rules]") {
          "percent-encoded"},
     };
     for (const auto& [yaml, message] : mistakes) CHECK(errors(listen + yaml) == Lines{"rotagate.yaml:" + message});
+    const Loaded loaded = load(listen + "upstreams: { a: { servers: [a:1], tls: { server_name: \"[::1]\" } } }\n");
+    CHECK(loaded.config.upstreams.at(0).tls->server_name == "::1");  // as certificates have it
 }
 
 SCENARIO("who clients are is asked for a listener, or for one of its certificates", "[config][rules]") {

@@ -1,5 +1,6 @@
 #include "proxy/admin.hpp"
 
+#include <list>
 #include <set>
 
 #include <boost/asio/connect.hpp>
@@ -70,8 +71,7 @@ public:
     void present(const session::SessionCookie&, session::Presentation, Completion<session::Session> done) override {
         fail(done);
     }
-    void issue(const session::SessionId&, session::Millis, Completion<> done) override { fail(done); }
-    void check(const session::SessionId&, Completion<> done) override { fail(done); }
+    void issue(const session::SessionId&, session::Millis, Completion<session::Millis> done) override { fail(done); }
     void touch(const session::SessionId&, bool, Completion<session::Millis> done) override { fail(done); }
     bool known_ended(const session::SessionId&) const override { return false; }
     void replace_data(const session::SessionId&, std::string, Completion<> done) override { fail(done); }
@@ -299,6 +299,19 @@ SCENARIO("the admin address is not for web pages", "[admin]") {
             CHECK(client.send("GET /readyz HTTP/1.0\r\n\r\n").result_int() == 200);
         }
     }
+}
+
+SCENARIO("idle connections keep nobody from the admin address", "[admin]") {
+    RunningAdmin admin;
+    std::list<Client> idle;
+    for (int i = 0; i < 64; ++i) {
+        idle.emplace_back(admin.address());
+        REQUIRE(idle.back().ask(http::verb::get, "/healthz", {}).result_int() == 200);
+    }
+    Client operators{admin.address()};
+    CHECK(operators.ask(http::verb::get, "/metrics", {}).result_int() == 200);
+    CHECK(idle.back().ask(http::verb::get, "/healthz", {}).result_int() == 200);
+    CHECK_THROWS(idle.front().ask(http::verb::get, "/healthz", {}));  // the one that was silent for longest
 }
 
 SCENARIO("the admin address can ask for a token", "[admin]") {

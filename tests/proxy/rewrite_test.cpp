@@ -68,7 +68,7 @@ SCENARIO("Refresh is a location with a delay", "[rewrite]") {
 }
 
 SCENARIO("an app's cookies keep to its prefix", "[rewrite]") {
-    CHECK(rewritten_cookie_path("a=b; Path=/; Secure", "/old") == "a=b; Path=/old/; Secure");
+    CHECK(rewritten_cookie_path("a=b; Path=/; Secure", "/old") == "a=b; Path=/old; Secure");
     CHECK(rewritten_cookie_path("a=b;path = /x;;HttpOnly", "/old/") == "a=b; Path=/old/x; ; HttpOnly");
     CHECK_FALSE(rewritten_cookie_path("a=b; Secure", "/old"));
     CHECK_FALSE(rewritten_cookie_path("a=b; Path=x", "/old"));

@@ -42,8 +42,9 @@ private:
         void present(const SessionCookie& cookie, Presentation wanted, Completion<Session> done) override {
             store().present(cookie, wanted, done);
         }
-        void issue(const SessionId& id, Millis minted, Completion<> done) override { store().issue(id, minted, done); }
-        void check(const SessionId& id, Completion<> done) override { store().check(id, done); }
+        void issue(const SessionId& id, Millis minted, Completion<Millis> done) override {
+            store().issue(id, minted, done);
+        }
         void touch(const SessionId& id, bool renew, Completion<Millis> done) override {
             store().touch(id, renew, done);
         }

@@ -171,7 +171,7 @@ SCENARIO("all event loops may use the store at once", "[memory][threads]") {
             if (i % 7 == 0) mine = start(store, {.user = user, .data = "{}", .replaces = mine}).id;
             if (present(store, {mine, store.now(), {}})) ++valid;
             store.replace_data(mine, R"({"n":1})", [](Result<>) {});
-            store.issue(mine, store.now(), [](Result<>) {});
+            store.issue(mine, store.now(), [](const Result<Millis>&) {});
             if (i % 31 == 0) store.end_user(user, [](const Result<std::vector<SessionId>>&) {});
             if (store.known_ended(mine) && present(store, {mine, store.now(), {}})) ++revived;
         }

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "../support/redis_server.hpp"
+#include "session/redis/slots.hpp"
 #include "store_contract.hpp"
 
 using namespace rotagate::session;
@@ -45,7 +46,7 @@ public:
 private:
     void hear_the_time() {
         bool heard = false;
-        store_->check(SessionId::create({"nobody", ""}), [&](Result<>) { heard = true; });
+        store_->touch(SessionId::create({"nobody", ""}), false, [&](const Result<Millis>&) { heard = true; });
         while (!heard) run_some();
     }
 
@@ -88,6 +89,22 @@ SCENARIO("what operators find in Redis", "[redis]") {
         REQUIRE(store.end(session.id));
         server.run({"DEL", "test:offset"});
         CHECK(server.run({"DBSIZE"}) == "0");
+    }
+    THEN("what somebody else has written there stops nothing") {
+        const auto bob = store.start({"bob", "acme"}).session;
+        server.run({"HSET", key, "state", "of another version"});
+        const std::string tag = "{" + redis::tag_of_slot(redis::slot_of_tag(bob.id.user_key())) + "}";
+        for (const char* id : {"{a b}.x", "nobody's"}) {
+            server.run({"ZADD", "i:" + tag, "0", id});
+            server.run({"ZADD", "d:" + tag, "1", id});
+        }
+        CHECK(store.present(store.mint(session)).error() == SessionErrc::unknown);
+        CHECK(store.count_users() == 2);
+        CHECK(store.list({}).size() == 2);
+        harness.advance(2h);
+        CHECK(store.count_users() == 0);
+        CHECK(server.run({"ZCARD", "i:" + tag}) == "0");
+        CHECK(server.run({"ZCARD", "d:" + tag}) == "0");
     }
     THEN("a presentation that moves nothing writes nothing") {
         REQUIRE(store.present(store.mint(session)).has_value());

@@ -36,8 +36,8 @@ public:
     /// A cookie of this session as it would be minted now.
     SessionCookie mint(const Session& session) const { return {session.id, store_.now(), session.expires}; }
     Result<Session> present(const SessionCookie& cookie, bool renew = true);
-    Result<> issue(const SessionId& id, Millis minted);
-    Result<> check(const SessionId& id);
+    Result<Millis> issue(const SessionId& id, Millis minted);
+    Result<Millis> check(const SessionId& id) { return touch(id, false); }
     Result<Millis> touch(const SessionId& id, bool renew);
     Result<> replace_data(const SessionId& id, std::string json);
     bool end(const SessionId& id);

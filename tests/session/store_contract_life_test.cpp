@@ -145,6 +145,7 @@ void ending_contract(StoreHarness& harness) {
         CHECK(store.touch(session.id, true).error() == SessionErrc::unknown);
         CHECK(store.present(store.mint(session)).error() == SessionErrc::unknown);
         CHECK(store.check(session.id).error() == SessionErrc::unknown);
+        CHECK(store.store().known_ended(session.id));
         CHECK(store.list({}) == Texts{other.id.text});
     }
     SECTION("the app replaces its data, and nobody else's") {

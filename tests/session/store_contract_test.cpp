@@ -37,12 +37,8 @@ Result<Session> StoreCaller::present(const SessionCookie& cookie, bool renew) {
     return wait_for<Session>([&](auto done) { store_.present(cookie, wanted, done); });
 }
 
-Result<> StoreCaller::issue(const SessionId& id, Millis minted) {
-    return wait_for<void>([&](auto done) { store_.issue(id, minted, done); });
-}
-
-Result<> StoreCaller::check(const SessionId& id) {
-    return wait_for<void>([&](auto done) { store_.check(id, done); });
+Result<Millis> StoreCaller::issue(const SessionId& id, Millis minted) {
+    return wait_for<Millis>([&](auto done) { store_.issue(id, minted, done); });
 }
 
 Result<Millis> StoreCaller::touch(const SessionId& id, bool renew) {

@@ -158,6 +158,11 @@ def test_content_length_survives_being_named_in_connection(site):
     "X-SSL-Client-Verify: SUCCESS", "SSL-Client-Cert: a", "SSL_CLIENT_S_DN: CN=admin", "Forwarded-For: 1.2.3.4",
     "Fastly-Client-IP: 1.2.3.4", "X-Envoy-External-Address: 1.2.3.4", "Front-End-Https: on", "X-Url-Scheme: https",
     "X-Host: evil", "X-HTTP-Host-Override: evil", "X-Original-Method: PUT",
+    "WL-Proxy-Client-Cert: a", "SSL_CLIENT_ESCAPED_CERT: a", "SSL-Client-Issuer-DN: CN=ca", "$WSRU: admin", "$WSCC: a",
+    "X-WebAuth-Email: a@b", "X-Authenticated-Userid: 1", "X-Consumer-Username: admin", "X-Credential-Identifier: admin",
+    "X-Amzn-Oidc-Identity: admin", "Tailscale-User-Login: a@b", "SM_USER: admin", "iv-user: admin",
+    "X-Pomerium-Claim-Email: a@b", "X-Vouch-User: admin", "Cf-Access-Authenticated-User-Email: a@b",
+    "X-Middleware-Subrequest: middleware",
     "X_Forwarded_Proto: http", "X_Forwarded_Host: evil", "x.forwarded.user: admin", "True-Client-Ip: 1.2.3.4",
 ], ids=lambda line: "I3-" + line.partition(":")[0])
 def test_forwarding_and_identity_headers_of_strangers_are_dropped(site, alice, line):

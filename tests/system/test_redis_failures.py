@@ -420,6 +420,27 @@ def test_a_replay_whose_verdict_is_late_is_one(new_redis, new_fleet, on_replay, 
     assert phone.user() == ("alice" if other_survives else None)
 
 
+def test_a_replay_whose_verdict_never_came_is_told_to_whoever_finds_it(new_redis, new_fleet):
+    """The server wakes up when the connection is long given up, and carries out what it was asked for."""
+    server = new_redis()
+    fleet = new_fleet(server.url, session=rotation(REPLAY_GRACE))
+    laptop = fleet.browser_at(fleet.a, "alice")
+    thief = laptop.copy()
+    outlive(laptop, REPLAY_GRACE)
+    server.pause()
+    try:
+        assert thief.get("/account").status == 503
+        poll(lambda: "has not answered for twice" in fleet.a.stderr(), "that the connection is given up")
+    finally:
+        server.resume()
+    assert poll(lambda: (answer := laptop.at(fleet.b).get("/account")).status != 503 and answer,
+                "the recovery").status == 401
+    poll(lambda: len(fleet.b.security_log("replay", user="alice")) == 1, "the end")
+    assert laptop.at(fleet.a).get("/account").status == 401
+    poll(lambda: fleet.first_count() == 0, "the index knows, too")
+    assert fleet.a.security_log("replay", user="alice") == [], "it is told once"
+
+
 @pytest.mark.parametrize("ending", ["session", "user"])
 def test_a_revocation_whose_answer_is_lost_tells_what_it_ended(lossy, ending):
     fleet_of, network = lossy

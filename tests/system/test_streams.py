@@ -235,7 +235,9 @@ def test_an_upload_is_activity(new_site, protocol):
         poll(lambda: len(received.pieces) == part, "the part")
         wait_for_protocol_time(0.25)
     upload.end()
-    assert upload.answer().status == 200
+    answer = upload.answer()
+    assert answer.status == 200
+    assert "Max-Age=1;" in answer.one("Set-Cookie"), "the cookie lives as long as the session does now"
     upload.close()
 
 

@@ -131,6 +131,29 @@ def test_a_host_is_guarded_whatever_the_connection_was_made_for(asking, alice, s
     assert len(asking.requests()) == before
 
 
+def test_no_other_listener_leads_around_the_guard(new_site, authority, alice, tmp_path):
+    """P3: routes belong to all listeners, and so a host's guard does: on one that has no certificate for it, nobody was
+    asked, or for a certificate of others."""
+    servers, partners = Authority(tmp_path, "servers-ca"), Authority(tmp_path, "partners-ca")
+    guarded, public, extranet = (servers.serve(name, f"{name}.test") for name in ("guarded", "public", "extranet"))
+    site = new_site(listen=[
+        {"address": "127.0.0.1:0", "tls": {"certificates": [guarded.listed(client_ca=str(authority.cert))]}},
+        {"address": "127.0.0.1:0", "tls": {"certificates": [public.listed()]}},
+        {"address": "127.0.0.1:0", "tls": {"certificates": [extranet.listed(client_ca=str(partners.cert))]}},
+        {"address": "127.0.0.1:0"}])
+    partner = partners.sign("partner")
+    visitor = Visitor()
+    for server_name in ("guarded.test", None):
+        assert visitor(site, server_name, host="guarded.test", listener=1).response.status == 421
+    assert Visitor(certificate=partner)(site, "guarded.test", listener=2).response.status == 421
+    plain = RawClient(site.gateway.endpoint(3))
+    assert plain.get("/public/x", host="guarded.test").status == 421
+    assert site.requests() == []
+    assert visitor(site, "public.test", listener=1).response.status == 200
+    assert Visitor(certificate=alice)(site, "guarded.test").response.status == 200
+    assert plain.get("/public/x", host="public.test").status == 200
+
+
 def test_a_wildcard_does_not_lead_around_the_guard(new_site, authority, tmp_path):
     """P3: the certificate covers the guarded host, but the connection's clients were asked for nothing; HTTP/2 clients
     would send requests for both hosts on it."""

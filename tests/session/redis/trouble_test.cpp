@@ -12,6 +12,10 @@ SCENARIO("errors of Redis say what to do", "[redis]") {
         {"LOADING Redis is loading the dataset in memory", Trouble::later},
         {"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.", Trouble::later},
         {"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", Trouble::later},
+        {"NOREPLICAS Not enough good replicas to write. script: f_0, on @user_script:30.", Trouble::later},
+        {"ERR Error running script (call to f_0): @user_script:30: @user_script: 30: -NOREPLICAS Not enough good "
+         "replicas to write.",
+         Trouble::later},
         {"ERR Error running script (call to f_0): @user_script:1: Script killed by user with SCRIPT KILL...",
          Trouble::later},
         {"ERR Script attempted to access a non local key in a cluster node script: f_0, on @user_script:9.",
