@@ -315,6 +315,26 @@ def test_an_answer_that_is_the_last_reaches_a_slow_client(new_site, protocol):
     site.gateway.stop()
 
 
+def test_what_a_route_sets_for_its_pages_is_not_for_the_gateways_own_answers(new_site):
+    """A failure that caches keep for a year, or the way to the login, would keep people out."""
+    cached = {"Cache-Control": "public, max-age=31536000", "Expires": "Thu, 01 Jan 2037 00:00:00 GMT",
+              "CDN-Cache-Control": "max-age=9", "Strict-Transport-Security": "max-age=1"}
+    site = new_site(routes=[route("/static/", "public", headers={"response": {"set": cached}}),
+                            route("/", headers={"response": {"set": {"Cache-Control": "max-age=60"}}},
+                                  on_unauthenticated={"redirect": "/login"})])
+    site.app.on("/static/broken", lambda exchange: b"nonsense\r\n\r\n")
+    with site.client() as client:
+        assert client.get("/static/whole").all("Cache-Control") == ["public, max-age=31536000"]
+        broken = client.get("/static/broken")
+        assert broken.status == 502 and broken.all("Cache-Control") == ["no-store"]
+        assert broken.all("Expires") == broken.all("CDN-Cache-Control") == []
+        assert broken.one("Strict-Transport-Security") == "max-age=1"
+    with site.client() as client:
+        login = client.get("/page", {"Sec-Fetch-Mode": "navigate", "Accept": "text/html"})
+        assert login.status in (302, 303) and "no-store" in login.one("Cache-Control")
+        assert "max-age=60" not in login.one("Cache-Control")
+
+
 @pytest.mark.parametrize("answer, status, length", [
     ("HTTP/1.1 204 No Content⏎⏎", 204, None), ("HTTP/1.1 304 Not Modified⏎ETag: \"x\"⏎⏎", 304, None),
     ("HTTP/1.1 304 Not Modified⏎Content-Length: 1000⏎⏎", 304, "1000"),

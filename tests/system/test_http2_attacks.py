@@ -627,6 +627,16 @@ def test_a_flood_of_unknown_frames_costs_nothing(attacked):
     attacked.canary()
 
 
+def test_a_flood_of_empty_data_on_a_stream_that_was_answered_is_ended(attacked):
+    """H4, CVE-2019-9518: the gateway has answered it, and wants nothing more of it."""
+    with attacked.frames() as client, attacked.gateway.flat_memory(ALLOWANCE):
+        stream = client.open(request_fields("POST", "/nowhere/at/all", host="unknown.test"), end=False)
+        client.pump_until(lambda: client.answer(stream).over or client.goaway)
+        flood(client, (frame(DATA, stream) for _ in range(100_000)))
+        had_enough(client, "ENHANCE_YOUR_CALM")
+    attacked.canary()
+
+
 @pytest.mark.parametrize("data", cases({
     "H4-empty-data": lambda stream: frame(DATA, stream), "H4-empty-padded-data": lambda stream: frame(DATA, stream, b"\0", PADDED),
     "H4-window-of-stream": lambda stream: window_update(stream, 1),

@@ -174,6 +174,25 @@ def test_a_client_that_reads_nothing_at_all_stops_the_app(wide):
             wide.canary_open()
 
 
+def test_a_client_that_is_slower_than_the_app_is_listened_to(wide):
+    """Its windows are open, and more waits than it takes: it may ask for something else all the same."""
+    pour_counted(wide.app, "/faster")
+    taken = [0]
+
+    def take(data) -> None:
+        taken[0] += len(data)
+
+    with wide.http2(settings={SettingCodes.INITIAL_WINDOW_SIZE: 2**31 - 1}, receive_buffer=65536, crediting=False) as client:
+        client.credit(0, 2**30)
+        download = client.open(path="/faster")
+        client.sink[download] = take
+        client.pump_until(lambda: taken[0] >= 2**20)
+        meanwhile = client.open(path="/meanwhile")
+        client.pump_until(lambda: client.answer(meanwhile).over or taken[0] >= 2**26)
+        assert client.answer(meanwhile).over, "64 MiB later it is not answered"
+        client.reset(download)
+
+
 @pytest.fixture
 def stuck(wide):
     """A path where the app takes a request, and nothing of its body until the test is over."""
@@ -578,6 +597,24 @@ def test_a_head_that_does_not_end_in_time_ends_the_connection(unhurried, begin, 
         client.farewell()
         assert PACE < time.monotonic() - began < 1.5 * PACE + PATIENCE / 2
     unhurried.canary_open()
+
+
+def test_a_head_that_was_given_up_ends_no_other_stream(unhurried):
+    """Nothing of it is waited for any more."""
+    go_on = threading.Event()
+    unhurried.app.on("/held", lambda exchange: go_on.wait(PATIENCE) and http1.response_bytes(200, body=b"held"))
+    with unhurried.frames() as client:
+        held = client.open(request_fields(path="/held"))
+        stream, rest = client.take_stream(), block(request_fields(headers={f"x-{i}": "a" * 4000 for i in range(34)}))
+        client.send(frame(HEADERS, stream, rest[:16000], END_STREAM))
+        for begin in range(16000, len(rest), 16000):
+            client.send(frame(CONTINUATION, stream, rest[begin:begin + 16000], END_HEADERS * (begin + 16000 >= len(rest))))
+        client.pump_until(lambda: client.answer(stream).over)
+        assert client.answer(stream).reset is not None, "it was read to its end"
+        wait_for_protocol_time(2.5 * PACE)
+        assert client.is_alive()
+        go_on.set()
+        assert client.outcome(held) == "200"
 
 
 def test_an_upload_that_stalls_is_ended(limited):

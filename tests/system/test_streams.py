@@ -4,6 +4,8 @@ import threading
 import time
 
 import pytest
+from h2.errors import ErrorCodes
+from h2.settings import SettingCodes
 
 from harness import http1
 from harness.browser import session_cookie
@@ -181,6 +183,20 @@ def test_a_stream_ends_with_its_session(site, protocol, end):
     assert events.left.wait(PATIENCE)
     poll(lambda: [line for line in site.gateway.access_log()
                   if line["path"] == "/events" and line.get("reason") == "session_ended"], "its line")
+
+
+def test_what_the_gateway_keeps_of_an_answer_ends_with_its_session(site):
+    """The app has said all, and the client takes none of it yet."""
+    site.app.on("/kept", lambda exchange: http1.response_bytes(200, body=bytes(50_000)))
+    alice = site.browser("alice")
+    with site.gateway.http2(settings={SettingCodes.INITIAL_WINDOW_SIZE: 0}) as client:
+        stream = client.open("GET", "/kept", {"cookie": alice.cookie_header})
+        client.read_head(stream)
+        wait_for_protocol_time(0.6)  # what is shorter may end by itself
+        site.gateway.revoke("user=alice")
+        began = time.monotonic()
+        client.pump_until(lambda: client.answer(stream).over)
+        assert client.answer(stream).reset == ErrorCodes.CANCEL and time.monotonic() - began < SOON
 
 
 @UPLOADS
