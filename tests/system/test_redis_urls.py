@@ -65,7 +65,7 @@ def test_a_password_of_the_default_user(new_redis, new_site, password):
 
 
 # As session/README.md tells operators.
-ITS_RIGHTS = "~s:* ~x:* ~i:* ~d:* ~n:* &rotagate:* +@all -@dangerous +info +role"
+ITS_RIGHTS = "~s:* ~x:* ~i:* ~d:* ~n:* &rotagate:* +@all -@dangerous +info +role +cluster|slots"
 
 
 def test_an_acl_user_with_no_more_rights_than_needed(new_redis, new_site):
