@@ -112,9 +112,9 @@ void EventLoop::take_over_listeners(std::vector<LoopSnapshot::Listener>& listene
         if (std::ranges::find(listening_, listening) == listening_.end()) close(*listening);
 }
 
-bool EventLoop::others_admit(const Listening& listening, const SSL* ssl, std::string_view host) const {
+bool EventLoop::others_admit(const SSL* ssl, std::string_view host, int closeness) const {
     return std::ranges::all_of(listening_, [&](const auto& other) {
-        return other.get() == &listening || !other->tls || other->tls->admits(ssl, host);
+        return !other->tls || other->tls->closeness(host) <= closeness || other->tls->admits(ssl, host);
     });
 }
 

@@ -60,9 +60,10 @@ public:
     /// From any thread: has another configuration in force from the loop's next turn on. No connection ends by it, but
     /// those to addresses that it names no more, after their requests. @param done  is called on the loop
     void reload(LoopSnapshot snapshot, std::function<void()> done);
-    /// Whether no other listener asks more of clients who want this host than was asked on a connection: routes belong
-    /// to all listeners. @param ssl  null: plain
-    bool others_admit(const Listening& listening, const SSL* ssl, std::string_view host) const;
+    /// Whether no listener that has a certificate more closely for a host asks more of clients than was asked on a
+    /// connection: routes belong to all listeners, and so do the guards of their hosts.
+    /// @param ssl  null: plain @param closeness  that of the connection's own listener
+    bool others_admit(const SSL* ssl, std::string_view host, int closeness) const;
     /// From any thread: stops listening, lets requests in flight finish, then ends run().
     void drain();
     bool draining() const { return draining_; }

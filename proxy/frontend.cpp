@@ -82,7 +82,7 @@ std::chrono::milliseconds Frontend::idle_limit() const {
 bool Frontend::serves(const std::string& host) {
     if (served_host_ == host) return true;
     if (ssl && !tls->serves(ssl, host)) return false;
-    if (!(ssl && tls->has(host)) && !loop.others_admit(*listening, ssl, host)) return false;
+    if (!loop.others_admit(ssl, host, ssl ? tls->closeness(host) : 0)) return false;
     served_host_ = host;
     return true;
 }

@@ -169,6 +169,8 @@ bool ServerContexts::serves(const SSL* ssl, std::string_view host) const {
     return same_name(name, host) || covers(ssl, host);
 }
 
+int ServerContexts::closeness(std::string_view host) const { return exact_.contains(host) ? 2 : find(host) ? 1 : 0; }
+
 bool ServerContexts::admits(const SSL* ssl, std::string_view host) const {
     const Hosts* const wanted = find(host);
     if (!wanted) return true;

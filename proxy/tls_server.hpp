@@ -33,8 +33,8 @@ public:
     /// own, too; and so has a request that names none.
     /// @param host  lower case, without port
     bool serves(const SSL* ssl, std::string_view host) const;
-    /// Whether one of the certificates is for this host.
-    bool has(std::string_view host) const { return find(host) != nullptr; }
+    /// How closely one of the certificates is for this host: 2: by its name, 1: by a wildcard, 0: none is.
+    int closeness(std::string_view host) const;
     /// Whether what is asked here of clients who want this host was asked on a connection of another listener.
     /// @param ssl  null: plain
     bool admits(const SSL* ssl, std::string_view host) const;

@@ -140,11 +140,13 @@ def test_no_other_listener_leads_around_the_guard(new_site, authority, alice, tm
         {"address": "127.0.0.1:0", "tls": {"certificates": [guarded.listed(client_ca=str(authority.cert))]}},
         {"address": "127.0.0.1:0", "tls": {"certificates": [public.listed()]}},
         {"address": "127.0.0.1:0", "tls": {"certificates": [extranet.listed(client_ca=str(partners.cert))]}},
-        {"address": "127.0.0.1:0"}])
+        {"address": "127.0.0.1:0"},
+        {"address": "127.0.0.1:0", "tls": {"certificates": [servers.serve("all", "*.test").listed()]}}])
     partner = partners.sign("partner")
     visitor = Visitor()
     for server_name in ("guarded.test", None):
-        assert visitor(site, server_name, host="guarded.test", listener=1).response.status == 421
+        for listener in (1, 4):
+            assert visitor(site, server_name, host="guarded.test", listener=listener).response.status == 421
     assert Visitor(certificate=partner)(site, "guarded.test", listener=2).response.status == 421
     plain = RawClient(site.gateway.endpoint(3))
     assert plain.get("/public/x", host="guarded.test").status == 421
@@ -152,6 +154,7 @@ def test_no_other_listener_leads_around_the_guard(new_site, authority, alice, tm
     assert visitor(site, "public.test", listener=1).response.status == 200
     assert Visitor(certificate=alice)(site, "guarded.test").response.status == 200
     assert plain.get("/public/x", host="public.test").status == 200
+    assert visitor(site, "public.test", listener=4).response.status == 200
 
 
 def test_a_wildcard_does_not_lead_around_the_guard(new_site, authority, tmp_path):
