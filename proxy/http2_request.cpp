@@ -112,7 +112,7 @@ std::optional<HeadError> RequestReader::read_body(bool has_body) {
     if (has_body) head_.framing = length_ ? Framing::length : Framing::chunked;
     if (!expect_) return std::nullopt;
     if (!same_name(*expect_, "100-continue")) return HeadError{417, "unknown_expectation"};
-    head_.expect_continue = has_body;
+    head_.expect_continue = has_body && !(length_ && head_.content_length == 0);  // as over HTTP/1
     return std::nullopt;
 }
 

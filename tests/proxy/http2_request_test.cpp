@@ -101,6 +101,14 @@ SCENARIO("what could be taken for something else is refused", "[http2]") {
     CHECK(refusal("expect", "miracles") == 417);
 }
 
+SCENARIO("only a body can be waited for", "[http2]") {
+    Pairs fields = with("expect", "100-continue");
+    CHECK(H2Request(fields, true).head.expect_continue);
+    CHECK_FALSE(H2Request(fields).head.expect_continue);
+    fields.emplace_back("content-length", "0");
+    CHECK_FALSE(H2Request(fields, true).head.expect_continue);
+}
+
 SCENARIO("heads over the limits are refused, and nothing more is kept of them", "[http2]") {
     CHECK(refusal("x", std::string(2'000, 'x')) == 431);
     CHECK_FALSE(H2Request(with("x", std::string(2'000, 'x'))).hopeless);
