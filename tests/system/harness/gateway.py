@@ -242,7 +242,7 @@ class Gateway:
         before = len(self.stderr())
         self.process.send_signal(signal.SIGHUP)
         return poll(lambda: next((said for said in [self.stderr()[before:]] for answer in answers if answer in said), ""),
-                    "an answer to SIGHUP")
+                    lambda: f"an answer to SIGHUP\n{self.stderr()}")
 
     def reload(self, **changes) -> str:
         """Lays changes over its configuration, which must come into force; returns what it said."""
