@@ -11,6 +11,7 @@ namespace rotagate::bench {
 namespace {
 
 using proxy::http2::pair_of;
+using proxy::http2::take_to_send;
 using proxy::http2::text_of;
 
 constexpr std::int32_t window = 16 << 20;  // bytes: it shall never be the client that slows a download down
@@ -218,11 +219,7 @@ void Http2Connection::flush_soon() {
 
 void Http2Connection::flush() {
     if (!stream_) return;
-    out_.clear();
-    const std::uint8_t* bytes = nullptr;
-    for (auto n = nghttp2_session_mem_send(session_.get(), &bytes); n > 0;
-         n = nghttp2_session_mem_send(session_.get(), &bytes))
-        out_.append(text_of(bytes, static_cast<std::size_t>(n)));
+    take_to_send(session_.get(), std::string::npos, out_);
     if (out_.empty() || stream_->send({out_}) || std::exchange(sending_, true)) return;
     loop_.run(finish_sending(shared_from_this(), stream_));
 }

@@ -159,16 +159,7 @@ void AppConnection::send() {
     thread_local std::string out;
     bool more = true;
     while (more) {
-        out.clear();
-        const std::uint8_t* bytes = nullptr;
-        while (out.size() < most_sent_at_once) {
-            const auto n = nghttp2_session_mem_send(session_.get(), &bytes);
-            if (n <= 0) {
-                more = false;
-                break;
-            }
-            out += text_of(bytes, static_cast<std::size_t>(n));
-        }
+        more = take_to_send(session_.get(), most_sent_at_once, out);
         if (out.empty() || transport_->send({out})) continue;
         sending_ = true;
         loop_.tasks.start(finish_sending(shared_from_this()));

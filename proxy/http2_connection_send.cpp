@@ -10,9 +10,7 @@ namespace rotagate::proxy::http2 {
 /// to have that one refused (RFC 9113 section 5.1.2): so it is told of no limit, and the client of ours.
 void Connection::introduce() {
     std::string out;
-    const std::uint8_t* bytes = nullptr;
-    for (ssize_t n = 0; (n = nghttp2_session_mem_send(session_.get(), &bytes)) > 0;)
-        out += text_of(bytes, static_cast<std::size_t>(n));
+    take_to_send(session_.get(), most_sent_at_once, out);
     // Behind the frame's head of 9 bytes and a name of 2, the value of 4 bytes of the first setting.
     constexpr std::size_t limit_at = 11;
     for (unsigned byte = 0; byte < 4; ++byte)
@@ -25,16 +23,7 @@ void Connection::send() {
     thread_local std::string out;
     bool more = true;
     while (more) {
-        out.clear();
-        const std::uint8_t* bytes = nullptr;
-        while (out.size() < most_sent_at_once) {
-            const auto n = nghttp2_session_mem_send(session_.get(), &bytes);
-            if (n <= 0) {
-                more = false;
-                break;
-            }
-            out.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(n));
-        }
+        more = take_to_send(session_.get(), most_sent_at_once, out);
         if (out.empty() || transport_->send({out})) continue;
         sending_ = true;
         frontend_.loop.tasks.start(finish_sending(shared_from_this()));

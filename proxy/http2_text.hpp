@@ -36,6 +36,18 @@ inline std::string_view text_of(const std::uint8_t* bytes, std::size_t size) {
     return {reinterpret_cast<const char*>(bytes), size};
 }
 
+/// Takes what nghttp2 has to send, whole frames, until it is `enough` bytes. @return whether there may be more
+inline bool take_to_send(nghttp2_session* session, std::size_t enough, std::string& out) {
+    const std::uint8_t* bytes = nullptr;
+    out.clear();
+    while (out.size() < enough) {
+        const auto n = nghttp2_session_mem_send(session, &bytes);
+        if (n <= 0) return false;
+        out += text_of(bytes, static_cast<std::size_t>(n));
+    }
+    return true;
+}
+
 /// Names one field; the text has to live until it is submitted.
 inline nghttp2_nv pair_of(std::string_view name, std::string_view value) {
     const auto bytes = [](std::string_view text) {

@@ -67,6 +67,7 @@ public:
     bool send_soon(std::initializer_list<std::string_view> pieces);
     /// Waits until the socket has taken all.
     Task<error_code> flush();
+    /// Whether it has not taken all.
     bool has_unsent() const { return !unsent_.empty(); }
 
     /// Whether nothing arrived beyond what was consumed, and the peer has not closed, as far as the poller has told.

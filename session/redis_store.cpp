@@ -166,8 +166,7 @@ void RedisStore::Impl::gone(const PresentCall& call, Reply mark, const Completio
     done(replaced ? SessionErrc::replaced : SessionErrc::unknown);
 }
 
-/// A script that tells whether the session is there, and when it expires.
-void RedisStore::Impl::expiry(const SessionId& id, const FunctionCallPtr& call, Completion<Millis> done) {
+void RedisStore::Impl::ask_expiry(const SessionId& id, const FunctionCallPtr& call, Completion<Millis> done) {
     ask(call, 1, [this, id, done = std::move(done)](Result<Reply> reply) {
         if (!reply) return done(reply.error());
         if ((*reply)[0].integer() == 1) return done(Millis{(*reply)[2].integer()});
@@ -179,14 +178,15 @@ void RedisStore::Impl::expiry(const SessionId& id, const FunctionCallPtr& call, 
 void RedisStore::issue(const SessionId& id, Millis minted, Completion<Millis> done) {
     const std::string key = "s:" + id.text;
     const std::string time = std::to_string(minted.count());
-    impl_->expiry(id, impl_->call_for(redis::slot_of_tag(id.user_key()), impl_->shared.scripts.issue, {key}, {time}),
-                  std::move(done));
+    impl_->ask_expiry(id,
+                      impl_->call_for(redis::slot_of_tag(id.user_key()), impl_->shared.scripts.issue, {key}, {time}),
+                      std::move(done));
 }
 
 void RedisStore::touch(const SessionId& id, bool renew, Completion<Millis> done) {
     const std::string key = "s:" + id.text;
     const auto slot = redis::slot_of_tag(id.user_key());
-    impl_->expiry(id, impl_->call_for(slot, impl_->shared.scripts.touch, {key}, {flag(renew)}), std::move(done));
+    impl_->ask_expiry(id, impl_->call_for(slot, impl_->shared.scripts.touch, {key}, {flag(renew)}), std::move(done));
 }
 
 void RedisStore::replace_data(const SessionId& id, std::string json, Completion<> done) {

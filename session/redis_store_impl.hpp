@@ -77,7 +77,8 @@ struct RedisStore::Impl {
     void end_replayed(const SessionId& id);
     /// Waits until replicas have what was written by a call.
     void confirm(const redis::Call& call, Completion<> done);
-    void expiry(const SessionId& id, const FunctionCallPtr& call, Completion<Millis> done);
+    /// By a script that tells whether the session is there, and when it expires.
+    void ask_expiry(const SessionId& id, const FunctionCallPtr& call, Completion<Millis> done);
     bool confirms() const { return shared.deployment.settings.replicas > 0; }
     void heard_of_end(std::string_view ids);
 
